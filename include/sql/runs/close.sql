@@ -1,0 +1,64 @@
+-- why: sum up a run and give its verdict. Nothing yet is no failure; a run without a plan is one.
+-- params: run_id. grain: one row: the run as closed. reads: ingest_call. reads and writes: ingest_run.
+-- used by: storage.runs
+with summed as (
+    select
+        count(*) filter (where state = 'done') as done,
+        count(*) filter (where state = 'failed') as failed,
+        count(*) filter (where state = 'failed' and outcome = 'not_yet') as not_yet,
+        count(*) filter (where state = 'pending') as pending,
+        coalesce(sum(received), 0) as received,
+        coalesce(sum(inserted), 0) as inserted,
+        coalesce(sum(changed), 0) as changed,
+        coalesce(sum(unchanged), 0) as unchanged,
+        coalesce(sum(quarantined), 0) as quarantined,
+        coalesce(sum(duplicates), 0) as duplicates,
+        coalesce(sum(absent), 0) as absent,
+        coalesce(sum(requests), 0) as requests,
+        coalesce(sum(rate_limited), 0) as rate_limited
+    from ingest_call
+    where run_id = %(run_id)s
+)
+
+update ingest_run as r
+set
+    state = case
+        when r.state = 'dry_run' then 'dry_run'
+        when r.state = 'planned' then 'failed'
+        when s.failed = s.not_yet and s.pending = 0 and s.quarantined = 0 then 'success'
+        when s.done = 0 and s.not_yet = 0 then 'failed'
+        else 'partial'
+    end,
+    calls_done = s.done,
+    calls_failed = s.failed,
+    calls_pending = s.pending,
+    received = s.received,
+    inserted = s.inserted,
+    changed = s.changed,
+    unchanged = s.unchanged,
+    quarantined = s.quarantined,
+    duplicates = s.duplicates,
+    absent = s.absent,
+    requests = s.requests,
+    rate_limited = s.rate_limited,
+    closed_at = greatest(clock_timestamp(), r.opened_at)
+from summed as s
+where r.run_id = %(run_id)s
+returning
+    r.run_id,
+    r.state,
+    r.assets,
+    r.calls_done,
+    r.calls_failed,
+    r.calls_pending,
+    r.received,
+    r.inserted,
+    r.changed,
+    r.unchanged,
+    r.quarantined,
+    r.duplicates,
+    r.absent,
+    r.requests,
+    r.rate_limited,
+    r.warnings,
+    extract(epoch from r.closed_at - r.opened_at)::double precision as seconds

@@ -1,0 +1,9 @@
+-- why: the plan is made: the run can be fetched.
+-- params: run_id, assets (number that miss something), warnings (JSON array). grain: one row. writes: ingest_run.
+-- used by: storage.runs
+update ingest_run
+set
+    state = case state when 'dry_run' then state else 'running' end,
+    assets = %(assets)s,
+    warnings = %(warnings)s::jsonb
+where run_id = %(run_id)s

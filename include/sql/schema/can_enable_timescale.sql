@@ -1,0 +1,6 @@
+-- why: create the extension only where the server has loaded its library: elsewhere that ends the session.
+-- params: none. grain: one row, a boolean. reads: the catalog.
+-- used by: storage.timescale
+select
+    exists (select from pg_available_extensions where name = 'timescaledb' and installed_version is null)
+    and current_setting('shared_preload_libraries') like '%timescaledb%'

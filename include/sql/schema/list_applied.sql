@@ -1,0 +1,9 @@
+-- why: what is applied, to compare with the files.
+-- params: none. grain: one row a migration. reads: schema_migration.
+-- used by: storage.migrations, storage.doctor
+select
+    name,
+    checksum,
+    is_complete
+from marketdata.schema_migration
+order by name

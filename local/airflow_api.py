@@ -1,0 +1,119 @@
+"""Airflow's REST API, as far as the stack and its tests drive it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from local.processes import StackError
+
+RUN_ENDED = frozenset({"success", "failed"})
+
+
+@dataclass(slots=True)
+class AirflowApi:
+    """A logged-in client of one Airflow. ``url`` has no trailing slash."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+    _session: requests.Session = field(default_factory=requests.Session, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._session.trust_env = False  # a proxy of the machine must not see loopback
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+        """One request below ``/api/v2``; logs in when there is no valid login. HTTP errors are returned, not raised."""
+        answer = self._send(method, path, body)
+        if answer.status_code == requests.codes.unauthorized:
+            self._log_in()
+            answer = self._send(method, path, body)
+        return answer
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
+        return self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30, allow_redirects=False)
+
+    def _log_in(self) -> None:
+        login = {"username": self.user, "password": self.password}
+        answer = self._session.post(f"{self.url}/auth/token", json=login, timeout=30)
+        if not answer.ok:
+            raise StackError("Airflow refuses the login", answer.text[:300], "make down, then make demo")
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def is_healthy(self) -> bool:
+        """Whether the API answers and sees a live scheduler and DAG processor."""
+        try:
+            answer = self._send("GET", "monitor/health", None)
+        except requests.RequestException:
+            return False
+        parts = answer.json() if answer.ok else {}
+        return all(parts.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor"))
+
+    def set_pool(self, name: str, pool: dict[str, Any]) -> None:
+        """Create or change a pool."""
+        answer = self.call("POST", "pools", {"name": name, **pool})
+        if answer.status_code == requests.codes.conflict:
+            answer = self.call("PATCH", f"pools/{name}", {"name": name, **pool})
+        _expect_ok(answer, f"pool {name}")
+
+    def unpause(self, dag_id: str) -> bool:
+        """Let the DAG's schedule run; False while Airflow has not parsed the DAG yet."""
+        answer = self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        if answer.status_code == requests.codes.not_found:
+            return False
+        _expect_ok(answer, f"DAG {dag_id}")
+        return True
+
+    def import_errors(self) -> list[str]:
+        """What keeps DAG files from being parsed, one text a file."""
+        answer = self.call("GET", "importErrors")
+        _expect_ok(answer, "import errors")
+        return [f"{found['filename']}: {found['stack_trace'].strip()}" for found in answer.json()["import_errors"]]
+
+    def trigger(self, dag_id: str, conf: dict[str, Any]) -> requests.Response:
+        """Ask for a run now, as the UI does; the answer has ``dag_run_id``, or says what is wrong with ``conf``."""
+        return self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The DAG's newest 50 runs, newest first."""
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns?order_by=-id&limit=50")
+        _expect_ok(answer, f"runs of {dag_id}")
+        found: list[dict[str, Any]] = answer.json()["dag_runs"]
+        return found
+
+    def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float) -> str:
+        """The state in which the run ended; raises StackError when it has not within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            _expect_ok(answer, f"run {run_id}")
+            state = str(answer.json()["state"])
+            if state in RUN_ENDED:
+                return state
+            time.sleep(0.5)
+        raise StackError(
+            f"run {run_id} of {dag_id} has not ended after {seconds:.0f} s",
+            f"its state is {state}",
+            f"look at {self.url}/dags/{dag_id}/runs/{run_id}",
+        )
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:  # noqa: ANN401 - whatever the task returned
+        """What a task of the run returned, or None when it returned nothing."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
+        answer = self.call("GET", path)
+        return answer.json()["value"] if answer.ok else None
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
+        """The text of a task's log."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
+        answer = self.call("GET", path)
+        _expect_ok(answer, f"log of {task_id}")
+        return answer.text
+
+
+def _expect_ok(answer: requests.Response, what: str) -> None:
+    if not answer.ok:
+        raise StackError(what, f"Airflow answered {answer.status_code}: {answer.text[:300]}", "look at .local/logs")

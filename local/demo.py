@@ -1,0 +1,171 @@
+"""``make demo`` and ``make down``: the whole product on this machine, with a simulated vendor and one real run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from local.addresses import Addresses
+from local.airflow import ROOT
+from local.airflow_api import AirflowApi
+from local.processes import StackError
+from local.stack import Stack
+from marketdata.errors import MarketDataError
+
+HOME = ROOT / ".local"
+DAG_ID = "historical_daily"
+_PARSE_SECONDS = 120.0
+_RUN_SECONDS = 600.0
+_FIGURES = ("received", "inserted", "changed", "quarantined")
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def timed(name: str) -> Iterator[None]:
+    """Print a step when it is done, with the seconds that it took."""
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        console.print(f"  [red]✗[/] {name}")
+        raise
+    console.print(f"  [green]✓[/] {name:<28}{time.monotonic() - started:6.1f} s")
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    console.print(f"  … {text}", markup=False)
+
+
+def run_demo(stack: Stack) -> int:
+    """Bring the stack up, run the history job through the scheduler, and report; the exit code."""
+    started = time.monotonic()
+    console.print("[bold]Starting the stack[/]")
+    addresses = stack.up(say)
+    api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
+    with timed("DAGs unpaused"):
+        known = unpause_all(api)
+    console.print(f"[bold]Running {DAG_ID}[/]")
+    with timed("run through the scheduler"):
+        reports = run_history(api, known)
+    print_reports(reports)
+    print_addresses(addresses, stack.home)
+    console.print(f"Done in {time.monotonic() - started:.0f} s. [bold]make down[/] stops everything.")
+    return 1 if any(report["state"] == "failed" for report in reports.values()) else 0
+
+
+def unpause_all(api: AirflowApi) -> set[str]:
+    """Unpause every DAG in ``dags/`` once Airflow has parsed it; return the history job's runs so far."""
+    waiting = {path.stem for path in (ROOT / "dags").glob("*.py")}
+    known = {run["dag_run_id"] for run in api.runs(DAG_ID)} if is_parsed(api, DAG_ID) else set()
+    deadline = time.monotonic() + _PARSE_SECONDS
+    while waiting:
+        errors = api.import_errors()
+        if errors:
+            raise StackError("a DAG file cannot be imported", errors[0], "mend it, then make demo")
+        waiting = {dag_id for dag_id in waiting if not api.unpause(dag_id)}
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"Airflow has not parsed {', '.join(sorted(waiting))}",
+                "no import error is shown",
+                "read dag-processor.log",
+            )
+        time.sleep(0.25)
+    return known
+
+
+def is_parsed(api: AirflowApi, dag_id: str) -> bool:
+    """Whether Airflow knows the DAG."""
+    return api.call("GET", f"dags/{dag_id}").ok
+
+
+def run_history(api: AirflowApi, known: set[str]) -> dict[str, dict[str, Any]]:
+    """Trigger the job, wait for it and for a scheduled run that unpausing set off; their reports by run."""
+    answer = api.trigger(DAG_ID, {})
+    if not answer.ok:
+        raise StackError(f"{DAG_ID} was not triggered", answer.text[:500], "look at the Airflow page")
+    triggered = answer.json()["dag_run_id"]
+    api.wait_for_run(DAG_ID, triggered, seconds=_RUN_SECONDS)
+    new = [run["dag_run_id"] for run in api.runs(DAG_ID) if run["dag_run_id"] not in known]
+    reports = {}
+    for run_id in reversed(new):
+        state = api.wait_for_run(DAG_ID, run_id, seconds=_RUN_SECONDS)
+        report = api.xcom(DAG_ID, run_id, "close_run")
+        if report is None:
+            raise StackError(
+                f"run {run_id} ended as {state} without a report",
+                "close_run did not finish",
+                f"look at {api.url}/dags/{DAG_ID}/runs/{run_id}",
+            )
+        reports[run_id] = report
+    return reports
+
+
+def print_reports(reports: dict[str, dict[str, Any]]) -> None:
+    """What each run brought, and the symbols that failed."""
+    table = Table("run", "state", *_FIGURES, "failed symbols", "seconds")
+    for run_id, report in reports.items():
+        figures = [f"{report[figure]:,}" for figure in _FIGURES]
+        failed = report["failed_symbols"]
+        table.add_row(run_id, report["state"], *figures, str(len(failed)), f"{report['seconds']:.1f}")
+    console.print(table)
+    for report in reports.values():
+        for symbol, kind, message in report["failed_symbols"]:
+            console.print(f"  {symbol}: {kind}: {message}", markup=False)
+
+
+def print_addresses(addresses: Addresses, home: Path) -> None:
+    """Where to go from here."""
+    console.print(f"Airflow    {addresses.AIRFLOW_URL}  user {addresses.AIRFLOW_USER}", markup=False)
+    console.print(f"           password {addresses.AIRFLOW_PASSWORD}", markup=False)
+    console.print(f"database   {addresses.MARKETDATA_DSN}", markup=False)
+    console.print(f"cache      {addresses.REDIS_URL}", markup=False)
+    console.print(f"simulator  {addresses.SIMULATOR_URL}", markup=False)
+    console.print(f"all of it in {home / 'stack.env'}, logs in {home / 'logs'}", markup=False)
+
+
+def run_down(stack: Stack) -> int:
+    """Stop what make demo started; the exit code."""
+    stopped = stack.down(say)
+    console.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was up.")
+    return 0
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("command", choices=("up", "down"), nargs="?", default="up")
+    parser.add_argument("--executor", choices=("local", "celery"), default="local")
+    parser.add_argument("--workers", type=int, default=2, help="Celery workers; the local executor has none")
+    options = parser.parse_args()
+    celery = options.executor == "celery"
+    stack = Stack(
+        HOME,
+        executor="CeleryExecutor" if celery else "LocalExecutor",
+        workers=options.workers if celery else 0,
+        step=timed,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: nothing half started stays
+    try:
+        return run_demo(stack) if options.command == "up" else run_down(stack)
+    except MarketDataError as error:
+        console.print("[bold red]Failed[/]")
+        console.print(f"  what: {error.what}\n  why:  {error.why}\n  next: {error.next_step}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted. What this start had brought up is stopped; make down stops the rest.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

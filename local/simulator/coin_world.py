@@ -1,0 +1,100 @@
+"""Prices, volumes and market caps of the simulated coins at any instant: pure functions of (seed, coin, time)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from local.simulator.listings import Coin, Universe
+from local.simulator.noise import Floats, Ints, bell, keys, wave
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+ANCHOR_MS = 1_735_689_600_000  # 2025-01-01T00:00Z
+YEAR_MS = 365 * DAY_MS
+YEARLY_DRIFT = 0.35
+VOLATILITY = 0.65
+STABILITY_MS = 5 * MINUTE_MS
+
+# Waves that add up to a price path: period, share of a year's volatility.
+WAVES = (
+    (900 * DAY_MS, 0.55),
+    (200 * DAY_MS, 0.30),
+    (45 * DAY_MS, 0.15),
+    (10 * DAY_MS, 0.08),
+    (2 * DAY_MS, 0.035),
+    (8 * HOUR_MS, 0.015),
+    (HOUR_MS, 0.006),
+    (STABILITY_MS, 0.001),
+)
+SALT_VOLUME, SALT_JITTER = 301, 302
+
+# What one US dollar is worth: enough to see that the currency is honoured.
+FIXED_RATES = {"usd": 1.0, "eur": 0.92, "gbp": 0.79, "jpy": 151.0, "chf": 0.88}
+COIN_RATES = {"btc": "bitcoin", "eth": "ethereum"}
+
+
+class CoinWorld:
+    """The coins' history, in US dollars or another currency."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.coins = {coin.coin_id: coin for coin in universe.coins}
+        self._corrections: dict[tuple[str, int], float] = {}
+
+    def reset(self) -> None:
+        """Forget corrections."""
+        self._corrections.clear()
+
+    def correct(self, coin_id: str, at_ms: int, price: float) -> None:
+        """From now on the price at that instant is another one."""
+        if coin_id not in self.coins:
+            raise LookupError(f"unknown coin {coin_id}")
+        self._corrections[coin_id, at_ms] = price
+
+    def knows_currency(self, currency: str) -> bool:
+        return currency in FIXED_RATES or currency in COIN_RATES
+
+    def price(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
+        """Prices at instants (milliseconds)."""
+        prices = self._dollars(coin, at)
+        for (coin_id, corrected_at), price in self._corrections.items():
+            if coin_id == coin.coin_id:
+                prices[at == corrected_at] = price
+        return prices * self._rate(currency, at)
+
+    def volume_24h(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
+        """Turnover of the 24 hours before each instant."""
+        key = keys([coin.key])
+        swing = 0.5 * wave(key, at, 20 * DAY_MS, SALT_VOLUME)[0] + 0.2 * wave(key, at, DAY_MS, SALT_VOLUME)[0]
+        volume: Floats = coin.volume * np.exp(swing) * self._rate(currency, at)
+        return volume
+
+    def market_cap(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
+        """Price times the coins in circulation."""
+        return self.price(coin, at, currency) * coin.supply
+
+    def jitter(self, coin: Coin, at: Ints, width_ms: int) -> Ints:
+        """How far off the grid a sample was taken: the same for the same grid point."""
+        spread = np.abs(bell(keys([coin.key]), at // MINUTE_MS, SALT_JITTER)[0]) / 2.45
+        return (spread * width_ms).astype(np.int64)
+
+    def _dollars(self, coin: Coin, at: Ints) -> Floats:
+        key = keys([coin.key])
+        swing = sum(share * wave(key, at, period, salt) for salt, (period, share) in enumerate(WAVES))
+        path: Floats = np.log(coin.price) + YEARLY_DRIFT * (at - ANCHOR_MS) / YEAR_MS + VOLATILITY * swing
+        return np.exp(path).reshape(-1)
+
+    def _rate(self, currency: str, at: Ints) -> Floats:
+        if currency in COIN_RATES:
+            return 1.0 / self._dollars(self.coins[COIN_RATES[currency]], at)
+        return np.full(len(at), FIXED_RATES[currency])
+
+
+def listed_ms(coin: Coin) -> int:
+    """The coin's first instant."""
+    return (coin.listed_on.toordinal() - 719_163) * DAY_MS
+
+
+def day_start(ms: int) -> int:
+    """00:00 UTC of the day."""
+    return ms // DAY_MS * DAY_MS

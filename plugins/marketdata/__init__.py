@@ -1,0 +1,1 @@
+"""Market-data ingestion on Apache Airflow: complete, fresh and honest."""

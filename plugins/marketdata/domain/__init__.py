@@ -1,0 +1,1 @@
+"""Pure rules: no Airflow, no I/O, no clock. ``now`` is always an argument."""

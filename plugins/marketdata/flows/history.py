@@ -1,0 +1,198 @@
+"""The history flow: plan the fewest calls, fetch them batch by batch, close the run with a verdict.
+
+``historical_daily`` wires these three verbs; nothing here needs Airflow but the connections in ``open_services``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from marketdata.domain.bars import Asset, AssetClass
+from marketdata.domain.coverage import Gap, Span
+from marketdata.domain.planner import CallPlan, Limits, plan_coin_calls, plan_stock_calls, to_batches
+from marketdata.domain.ranges import window
+from marketdata.domain.sessions import expected_through, new_york_date, today
+from marketdata.flows import entitled
+from marketdata.flows.request import HistoryRequest
+from marketdata.flows.services import Services
+from marketdata.hooks.coingecko import CoinGeckoHook
+from marketdata.hooks.polygon import PolygonHook
+from marketdata.hooks.quota import rates_of
+from marketdata.storage.runs import RunReport
+
+log = logging.getLogger(__name__)
+
+# Each mapped task costs the scheduler 0.15 s and more: at most 200 a run, shared so that neither vendor waits behind
+# the other's pace.
+_STOCK_BATCHES, _COIN_BATCHES = 150, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a mapped task is given: numbers and a label, never rows."""
+
+    run_id: int
+    batch: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The stored plan. ``minutes`` is how long its calls take at the pace of the vendors' plans."""
+
+    run_id: int
+    batches: tuple[Batch, ...]
+    calls: int
+    minutes: float
+    warnings: tuple[str, ...]
+
+
+def plan_run(
+    services: Services, request: HistoryRequest, *, dag_id: str, airflow_run_id: str, as_of: datetime, now: datetime
+) -> RunPlan:
+    """Store the fewest calls that fetch what is missing of ``request``, as seen from ``as_of`` (at most ``now``).
+
+    The range ends at the day of ``as_of``; sessions that have not closed by then are not asked for. Repeating it for
+    the same Airflow run plans what is still missing. Raises InvalidRequest for unknown symbols, StorageError.
+    """
+    warehouse = services.warehouse
+    as_of = min(as_of, now)
+    assets = warehouse.find_assets(request.symbols or None)
+    run_id = warehouse.open_run(
+        dag_id,
+        airflow_run_id,
+        request.range_name,
+        request.symbols or None,
+        new_york_date(as_of),
+        dry_run=request.dry_run,
+    )
+    stocks = _plan_stocks(services, request, assets, as_of, now)
+    coins = _plan_coins(services, request, assets, as_of, now)
+    warnings = (*_left_out("polygon", stocks), *_left_out("coingecko", coins))
+    batches = [*to_batches(stocks.calls, _STOCK_BATCHES), *to_batches(coins.calls, _COIN_BATCHES)]
+    lacking = {asset_id for plan in (stocks, coins) for gap in plan.clipped for asset_id in gap.asset_ids}
+    named = {call.asset_id for plan in (stocks, coins) for call in plan.calls if call.asset_id is not None}
+    whole_market = any(call.asset_id is None for call in stocks.calls)
+    touched = len(assets) if whole_market else len(lacking | named)
+    warehouse.save_plan(run_id, [] if request.dry_run else batches, assets=touched, warnings=warnings)
+    minutes = max(_minutes(stocks, services.polygon), _minutes(coins, services.coingecko))
+    calls = len(stocks.calls) + len(coins.calls)
+    log.info(
+        "planned run_id=%d range=%s as_of=%s assets=%d calls=%d minutes=%.1f dry_run=%s",
+        run_id, request.range_name, new_york_date(as_of), len(assets), calls, minutes, request.dry_run,
+    )  # fmt: skip
+    for warning in warnings:
+        log.warning("%s run_id=%d", warning, run_id)
+    stored = () if request.dry_run else warehouse.batches(run_id)
+    return RunPlan(run_id, tuple(Batch(run_id, number, label) for number, label in stored), calls, minutes, warnings)
+
+
+def close_run(services: Services, *, dag_id: str, airflow_run_id: str) -> RunReport | None:
+    """Sum up the run, store its verdict and log it: figures, each failed symbol with its cause, warnings.
+
+    None when the run was never opened, because its request was refused.
+    """
+    run_id = services.warehouse.find_run(dag_id, airflow_run_id)
+    if run_id is None:
+        log.error("no run was opened dag_id=%s airflow_run_id=%s: see the log of the plan", dag_id, airflow_run_id)
+        return None
+    report = services.warehouse.close_run(run_id)
+    for failed in report.failed_symbols:
+        log.error("failed symbol=%s kind=%s %s", failed.symbol, failed.kind, failed.message)
+    for warning in report.warnings:
+        log.warning("%s run_id=%d", warning, run_id)
+    log.info("%s", summary(report))
+    return report
+
+
+def summary(report: RunReport) -> str:
+    """The run in one line, for logs, XCom and the asset event."""
+    return (
+        f"run_id={report.run_id} state={report.state} received={report.received} inserted={report.inserted}"
+        f" changed={report.changed} unchanged={report.unchanged} quarantined={report.quarantined}"
+        f" absent={report.absent} calls={report.calls_done} failed_calls={report.calls_failed}"
+        f" pending_calls={report.calls_pending} requests={report.requests} rate_limited={report.rate_limited}"
+        f" seconds={report.seconds:.1f}"
+    )
+
+
+def published(report: RunReport | None) -> dict[str, Any]:
+    """The run as XCom and the asset event carry it: counts, state and at most 50 failed symbols; JSON types only."""
+    if report is None:
+        return {"state": "failed", "summary": "no run was opened: see the log of plan_calls"}
+    figures = {name: value for name, value in asdict(report).items() if name not in {"failed_symbols", "warnings"}}
+    return {
+        **figures,
+        "summary": summary(report),
+        "failed_symbols": [": ".join(failed) for failed in report.failed_symbols[:50]],
+        "warnings": list(report.warnings[:50]),
+    }
+
+
+def _plan_stocks(
+    services: Services, request: HistoryRequest, assets: Sequence[Asset], as_of: datetime, now: datetime
+) -> CallPlan:
+    followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "polygon"}
+    gaps = _gaps(services, request, followed, "stock", as_of, now)
+    known = entitled.known(services.warehouse, services.polygon.get_conn().connection, new_york_date(now))
+    return plan_stock_calls(gaps, followed, Limits(market_day=known.allows("market_day"), earliest=known.earliest))
+
+
+def _plan_coins(
+    services: Services, request: HistoryRequest, assets: Sequence[Asset], as_of: datetime, now: datetime
+) -> CallPlan:
+    followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "coingecko"}
+    gaps = _gaps(services, request, followed, "crypto", as_of, now)
+    connection = services.coingecko.get_conn().connection
+    known = entitled.known(services.warehouse, connection, today("crypto", now))
+    ohlc = connection.is_paid and known.allows("coin_ohlc")
+    credits_left = services.coingecko.get_conn().quota.left("batch").credits
+    limits = Limits(earliest=known.earliest, ohlc=ohlc, max_days=180 if ohlc else None, max_calls=credits_left)
+    return plan_coin_calls(gaps, followed, limits)
+
+
+def _gaps(
+    services: Services,
+    request: HistoryRequest,
+    followed: dict[int, str],
+    asset_class: AssetClass,
+    as_of: datetime,
+    now: datetime,
+) -> list[Gap]:
+    """What the followed assets of a vendor miss in the range, up to the last session that was over at ``as_of``."""
+    if not followed:
+        return []
+    asked = window(request.range_name, today(asset_class, as_of), asset_class=asset_class)
+    last = min(asked.last, expected_through(asset_class, as_of))
+    if last < asked.first:
+        return []
+    return services.warehouse.missing(
+        "crypto" if asset_class == "crypto" else "us",
+        Span(asked.first, last),
+        asset_ids=list(followed) if request.symbols else None,
+        today=today(asset_class, now),
+    )
+
+
+def _minutes(plan: CallPlan, hook: PolygonHook | CoinGeckoHook) -> float:
+    """How long the calls of a plan take at the pace that the vendor allows to batch."""
+    rate = rates_of(hook.get_conn().connection)[-1]
+    return len(plan.calls) * rate.seconds / max(1, rate.amount - rate.reserve) / 60
+
+
+def _left_out(vendor: str, plan: CallPlan) -> list[str]:
+    """A line for the history that the vendor's plan does not reach, and one for calls that its credits do not pay."""
+    lines = []
+    if plan.deferred:
+        lines.append(f"{vendor}: no credits left for {len(plan.deferred)} calls; a later run makes them")
+    if not plan.clipped:
+        return lines
+    assets = {asset_id for gap in plan.clipped for asset_id in gap.asset_ids}
+    first: date = min(gap.missing[0].first for gap in plan.clipped)
+    last: date = max(gap.missing[-1].last for gap in plan.clipped)
+    lines.append(f"{vendor}: the plan's history does not reach {first} to {last} assets={len(assets)}; still missing")
+    return lines

@@ -1,0 +1,36 @@
+"""What a vendor said to one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Generic, TypeVar
+
+from marketdata.domain.bars import Vendor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """An authoritative answer: well-formed and entitled. An empty ``data`` proves that the vendor has nothing.
+
+    ``endpoint`` is a path template, never a full URL. ``requests`` counts every HTTP request that it took, pages and
+    retries included, ``rate_limited`` those among them that met a 429. ``received_bytes`` as they crossed the wire;
+    ``elapsed_ms`` on HTTP alone, without waits for quota or back-off. ``digest`` is the SHA-256 of all decoded bodies.
+    ``delayed``: the vendor marked the data as delayed. ``clipped_to``: the first session that the vendor was asked
+    about where the plan's history is shorter than the window wanted; this answer proves nothing about earlier ones.
+    """
+
+    data: T
+    vendor: Vendor
+    endpoint: str
+    status: int
+    requests: int
+    rate_limited: int
+    received_bytes: int
+    elapsed_ms: float
+    received_at: datetime
+    digest: str
+    delayed: bool = False
+    clipped_to: date | None = None

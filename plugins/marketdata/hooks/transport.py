@@ -1,0 +1,206 @@
+"""One HTTP request with hard bounds: connect, silence, total time, decoded size; no redirects, keys in headers only."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from marketdata.hooks.connection import VendorConnection, is_loopback
+
+_CHUNK_BYTES = 1 << 16
+_AGENT = "marketdata/0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds of one request: seconds to connect, of silence while reading, in all; bytes of the decoded body."""
+
+    connect: float = 3.0
+    read: float = 10.0
+    total: float = 30.0
+    max_bytes: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A complete answer, decoded. ``headers`` ignore case; ``wire_bytes`` is the size before decompression."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    wire_bytes: int
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("Content-Type", "none")
+
+
+class WireFailure(Exception):
+    """No complete answer came; ``args[0]`` says why, free of addresses and keys."""
+
+
+class AnswerTooLarge(Exception):
+    """The decoded body passed the cap; reading stopped there."""
+
+
+class Transport:
+    """A keep-alive HTTP session with one vendor host, for one thread at a time."""
+
+    def __init__(self, connection: VendorConnection, timeouts: Timeouts) -> None:
+        self._base = urlsplit(connection.base_url)
+        self._timeouts = timeouts
+        self._sockets: set[socket.socket] = set()
+        self._session = requests.Session()
+        # A simulator on this machine is never asked through a proxy that the environment names.
+        self._session.trust_env = not is_loopback(self._base.hostname or "")
+        self._session.auth = _HeaderAuth(connection)
+        self._session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": _AGENT})
+        adapter = _WatchedAdapter(self._sockets)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def get(self, url: str) -> Received:
+        """GET, whatever the status. Raises WireFailure, or AnswerTooLarge."""
+        target = urlsplit(url)
+        if (target.scheme, target.netloc) != (self._base.scheme, self._base.netloc):
+            raise WireFailure("the URL is not on the configured host")
+        deadline = _Deadline(self._timeouts.total, self._sockets)
+        with deadline:
+            try:
+                return self._exchange(url, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise WireFailure(deadline.passed_text() or _describe(error, self._timeouts)) from None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _exchange(self, url: str, deadline: _Deadline) -> Received:
+        response = self._session.get(
+            url,
+            timeout=(self._timeouts.connect, self._timeouts.read),
+            stream=True,
+            allow_redirects=False,
+        )
+        with contextlib.closing(response):
+            body = self._read(response.raw)
+            if deadline.passed:  # a body that ends with the connection looks complete when we are the ones who cut it
+                raise WireFailure(deadline.passed_text())
+            return Received(response.status_code, response.headers, body, response.raw.tell())
+
+    def _read(self, raw: urllib3.HTTPResponse) -> bytes:
+        chunks = bytearray()
+        # read1 gives back each piece as it comes; read and stream would block until a whole buffer is full.
+        while piece := raw.read1(_CHUNK_BYTES, decode_content=True):
+            chunks += piece
+            if len(chunks) > self._timeouts.max_bytes:
+                raise AnswerTooLarge
+        return bytes(chunks)
+
+
+class _HeaderAuth(AuthBase):
+    """Puts the key into its header; being set, it also keeps requests from replacing it by an entry of .netrc."""
+
+    def __init__(self, connection: VendorConnection) -> None:
+        self._connection = connection
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._connection.auth_headers())
+        return request
+
+
+class _Deadline:
+    """Cuts the session's sockets when the time is up: no time-out of a single read stops a vendor that drips bytes."""
+
+    def __init__(self, seconds: float, sockets: set[socket.socket]) -> None:
+        self._seconds = seconds
+        self._sockets = sockets
+        self._until = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def passed_text(self) -> str:
+        return f"no complete answer within {self._seconds:g} s" if self.passed else ""
+
+    def _cut(self) -> None:
+        for opened in tuple(self._sockets):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                # Not SSLSocket.shutdown, which takes the TLS object away under the reading thread.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """Keeps the open sockets of its connections in a set; never retries by itself."""
+
+    def __init__(self, sockets: set[socket.socket]) -> None:
+        self._pools = _watched_pools(sockets)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as inherited
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _watched_pools(sockets: set[socket.socket]) -> dict[str, type[HTTPConnectionPool]]:
+    class Watched(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            _replace(sockets, self.sock)
+
+    class WatchedTls(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            _replace(sockets, self.sock)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Watched
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = WatchedTls
+
+    return {"http": Pool, "https": TlsPool}
+
+
+def _replace(sockets: set[socket.socket], opened: socket.socket) -> None:
+    sockets.difference_update([old for old in sockets if old.fileno() == -1])
+    sockets.add(opened)
+
+
+def _describe(error: Exception, timeouts: Timeouts) -> str:
+    """The cause in words: the libraries' own texts hold addresses."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS failed: the certificate or the handshake was refused"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return f"no connection within {timeouts.connect:g} s"
+    if isinstance(error, (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError)):
+        return f"no byte for {timeouts.read:g} s"
+    if isinstance(error, urllib3.exceptions.DecodeError):
+        return "the body's compression is broken"
+    if isinstance(error, requests.exceptions.ConnectionError) and "NameResolution" in str(error):
+        return "the host name could not be resolved"
+    return f"the connection failed or ended before the whole answer was there ({type(error).__name__})"

@@ -1,0 +1,241 @@
+"""Moving windows of requests: in Redis for all processes of a key, in memory for one process.
+
+Each window is one list of instants. Batch and realtime write into the same list and differ in how full they may find
+it, so what realtime sends counts against batch, and batch never reaches into the reserve.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, cast
+
+import redis
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+_PREFIX = "marketdata:quota"
+_SOCKET_SECONDS = 0.25
+_OPENING = b"opening"
+_OPENING_MS = 2000
+_LOOK_AGAIN_SECONDS = 0.05
+_CREDITS_KEPT_SECONDS = 40 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most ``amount`` requests in any ``seconds``, of which batch leaves ``reserve`` untouched."""
+
+    amount: int
+    seconds: int
+    reserve: int = 0
+
+    def place(self, batch: bool) -> _Place:
+        return _Place(self.amount - self.reserve if batch else self.amount, self.seconds)
+
+
+class _Place(RateLimitItemPerSecond):
+    """A limit whose key does not hold its amount: batch and realtime share one list."""
+
+    def key_for(self, *identifiers: bytes | str | int | float) -> str:
+        return f"{'/'.join(map(str, identifiers))}/{self.multiples}s"
+
+
+class Windows(Protocol):
+    """Where permissions to send are counted."""
+
+    def take(self, batch: bool) -> float:
+        """0.0 when one request may be sent now, and is counted; else seconds until it is worth asking again."""
+
+    def note(self, batch: bool) -> None:
+        """Count a request that was permitted elsewhere."""
+
+    def push_back(self, seconds: float) -> None:
+        """Permit nothing for ``seconds``; never shortens a pause."""
+
+    def left(self, batch: bool) -> tuple[int, int | None]:
+        """Requests left in the window, credits left in the month (None: not counted)."""
+
+
+class LocalWindows:
+    """Windows of this process alone."""
+
+    def __init__(self, name: str, rates: Sequence[Rate]) -> None:
+        self._name = name
+        self._rates = tuple(rates)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+        self._paused_until = 0.0
+
+    def take(self, batch: bool) -> float:
+        pause = self._paused_until - time.time()
+        return pause if pause > 0 else _hit(self._limiter, self._name, self._rates, batch, time.time)
+
+    def note(self, batch: bool) -> None:
+        for rate in self._rates:
+            self._limiter.hit(rate.place(batch), self._name)
+
+    def push_back(self, seconds: float) -> None:
+        with self._lock:
+            self._paused_until = max(self._paused_until, time.time() + seconds)
+
+    def left(self, batch: bool) -> tuple[int, int | None]:
+        return _remaining(self._limiter, self._name, self._rates, batch), None
+
+
+class SharedWindows:
+    """Windows of all processes that use a key, in Redis. Every method may raise redis.RedisError.
+
+    A store that was wiped has forgotten what was sent. Whoever finds it empty starts it with half of each window used
+    (nobody can know more on a first start), or all of it when this process has seen it filled before.
+    """
+
+    def __init__(
+        self, url: str, name: str, rates: Sequence[Rate], credits_per_month: int | None, realtime_share: float
+    ) -> None:
+        self._name = name
+        self._rates = tuple(rates)
+        self._credits = credits_per_month
+        self._batch_credits = None if credits_per_month is None else int(credits_per_month * (1 - realtime_share))
+        self._storage = _ServerClockStorage(
+            url,
+            key_prefix=_PREFIX,
+            socket_timeout=_SOCKET_SECONDS,
+            socket_connect_timeout=_SOCKET_SECONDS,
+            # The default tries a hung server several times: 7 s a command instead of 0.25 s.
+            retry=cast("float", Retry(NoBackoff(), 0)),
+        )
+        self._client = cast("redis.Redis", self._storage.storage)
+        self._limiter = MovingWindowRateLimiter(self._storage)
+        self._epoch: bytes | None = None
+
+    def take(self, batch: bool) -> float:
+        wait = self._look(batch)
+        if wait > 0:
+            return wait
+        wait = _hit(self._limiter, self._name, self._rates, batch, self._storage.now)
+        return wait if wait > 0 else self._spend_credit(batch)
+
+    def note(self, batch: bool) -> None:
+        for rate in self._rates:
+            self._limiter.hit(rate.place(batch), self._name)
+
+    def push_back(self, seconds: float) -> None:
+        milliseconds = math.ceil(seconds * 1000)
+        if milliseconds > 0 and not self._client.set(self._key("pause"), 1, px=milliseconds, nx=True):
+            self._client.pexpire(self._key("pause"), milliseconds, gt=True)
+
+    def left(self, batch: bool) -> tuple[int, int | None]:
+        paused = self._look(batch) > 0
+        used = int(self._client.get(self._credits_key()) or 0)
+        allowed = self._allowed_credits(batch)
+        requests = 0 if paused else _remaining(self._limiter, self._name, self._rates, batch)
+        return requests, None if allowed is None else max(0, allowed - used)
+
+    def _look(self, batch: bool) -> float:
+        """Set the clock by the server's; seconds of pause, 0 when there is none."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.get(self._key("epoch"))
+        pipeline.pttl(self._key("pause"))
+        pipeline.get(self._credits_key())
+        (seconds, microseconds), epoch, pause_ms, spent = pipeline.execute()
+        self._storage.set_clock(seconds + microseconds / 1e6)
+        allowed = self._allowed_credits(batch)
+        if allowed is not None and int(spent or 0) >= allowed:
+            return self._until_next_month()
+        return max(self._join(epoch), int(pause_ms) / 1000)
+
+    def _join(self, epoch: bytes | None) -> float:
+        """Take part in the store's present life, or start it; seconds to wait while another process starts it."""
+        if epoch is None:
+            if not self._client.set(self._key("epoch"), _OPENING, nx=True, px=_OPENING_MS):
+                return _LOOK_AGAIN_SECONDS
+            self._fill(all_of_it=self._epoch is not None)
+            self._epoch = secrets.token_bytes(8)
+            self._client.set(self._key("epoch"), self._epoch)
+        elif epoch == _OPENING:
+            return _LOOK_AGAIN_SECONDS
+        elif epoch != self._epoch:
+            if self._epoch is not None:
+                self._fill(all_of_it=True)
+            self._epoch = epoch
+        return 0.0
+
+    def _fill(self, *, all_of_it: bool) -> None:
+        for rate in self._rates:
+            place = rate.place(batch=False)
+            free = self._limiter.get_window_stats(place, self._name).remaining
+            self._limiter.hit(place, self._name, cost=free if all_of_it else min(free, rate.amount // 2))
+
+    def _spend_credit(self, batch: bool) -> float:
+        allowed = self._allowed_credits(batch)
+        if allowed is None:
+            return 0.0
+        used = self._client.incr(self._credits_key())
+        if used == 1:
+            self._client.expire(self._credits_key(), _CREDITS_KEPT_SECONDS)
+        if used <= allowed:
+            return 0.0
+        self._client.decr(self._credits_key())
+        return self._until_next_month()
+
+    def _allowed_credits(self, batch: bool) -> int | None:
+        return self._batch_credits if batch else self._credits
+
+    def _until_next_month(self) -> float:
+        now = datetime.fromtimestamp(self._storage.now(), UTC)
+        first = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+        return (first - now).total_seconds()
+
+    def _credits_key(self) -> str:
+        return self._key(f"credits:{datetime.fromtimestamp(self._storage.now(), UTC):%Y-%m}")
+
+    def _key(self, what: str) -> str:
+        return f"{_PREFIX}:{self._name}:{what}"
+
+
+class _ServerClockStorage(RedisStorage):
+    """The library's storage on the server's clock: with each worker's own, a skew of seconds would break the window."""
+
+    _ahead = 0.0
+
+    def set_clock(self, server_time: float) -> None:
+        self._ahead = server_time - time.time()
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        taken = self.lua_acquire_moving_window([self.prefixed_key(key)], [self.now(), limit, expiry, amount])
+        return bool(taken)
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        now = self.now()
+        window = cast("list[bytes] | None", self.lua_moving_window([self.prefixed_key(key)], [now - expiry, limit]))
+        return (float(window[0]), int(window[1])) if window else (now, 0)
+
+
+class _Clock(Protocol):
+    def __call__(self) -> float: ...
+
+
+def _hit(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool, now: _Clock) -> float:
+    """Take a place in every window, the shortest first, since a place taken in vain there is soon free again."""
+    for rate in rates:
+        place = rate.place(batch)
+        if not limiter.hit(place, name):
+            return max(limiter.get_window_stats(place, name).reset_time - now(), 0.001)
+    return 0.0
+
+
+def _remaining(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool) -> int:
+    return max(0, min(limiter.get_window_stats(rate.place(batch), name).remaining for rate in rates))

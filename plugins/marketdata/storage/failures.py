@@ -1,0 +1,66 @@
+"""What failed, why, and when to try again. Nothing here touches coverage: a failure is no absence (promise P10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from marketdata.domain.bars import Vendor
+from marketdata.domain.coverage import Spans
+from marketdata.errors import VendorError
+from marketdata.storage.calls import Call
+from marketdata.storage.connection import Connection
+from marketdata.storage.day_ranges import multirange
+from marketdata.storage.statements import statement
+
+
+def record_failure(
+    connection: Connection,
+    call: Call,
+    error: VendorError,
+    *,
+    asset_ids: Sequence[int] | None,
+    sessions: Spans,
+    failed_at: datetime,
+    retry_at: datetime | None,
+) -> None:
+    """Close ``call`` as failed and keep the cause for each asset, or once for the whole market if ``asset_ids`` is None.
+
+    ``sessions`` are those still missing. ``retry_at`` None: trying again helps only after somebody acted.
+    """
+    message = f"{error.what}: {error.why}"
+    shared = {"call_id": call.call_id, "kind": error.kind}
+    connection.execute(
+        statement("calls/fail"),
+        {
+            **shared,
+            "endpoint": error.endpoint,
+            "http_status": error.status,
+            "requests": getattr(error, "requests", 0),
+            "rate_limited": getattr(error, "rate_limited", 0),
+            "elapsed_ms": float(getattr(error, "elapsed_ms", 0.0)),
+            "message": f"{message}. Next: {error.next_step}",
+        },
+    )
+    connection.execute(
+        statement("failures/record"),
+        {
+            **shared,
+            "run_id": call.run_id,
+            "vendor": call.vendor,
+            "asset_ids": [None] if asset_ids is None else sorted(asset_ids),
+            "sessions": multirange(sessions),
+            "message": message,
+            "next_step": error.next_step,
+            "at": failed_at,
+            "retry_at": retry_at,
+        },
+    )
+
+
+def fail_pending(connection: Connection, run_id: int, vendor: Vendor, error: VendorError) -> None:
+    """Close every call as failed that a run still has to make at ``vendor``: one answer speaks for all of them."""
+    connection.execute(
+        statement("calls/fail_pending"),
+        {"run_id": run_id, "vendor": vendor, "kind": error.kind, "message": str(error)},
+    )

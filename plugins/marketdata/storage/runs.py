@@ -1,0 +1,161 @@
+"""The record of a run: opened, planned, fetched call by call, closed with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal, NamedTuple
+
+from psycopg.rows import class_row, namedtuple_row
+from psycopg.types.json import Jsonb
+
+from marketdata.domain.planner import CallKind, PlannedCall
+from marketdata.errors import InvalidRequest
+from marketdata.storage.calls import Call
+from marketdata.storage.connection import Connection
+from marketdata.storage.statements import statement
+from marketdata.storage.trading_sessions import ensure_reach
+
+RunState = Literal["success", "partial", "failed", "dry_run"]
+
+
+class FailedSymbol(NamedTuple):
+    """A symbol (or a session, for a whole market) that a run could not fetch, and why."""
+
+    symbol: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run's verdict and its sums; ``seconds`` from opening to closing, ``assets`` how many missed something.
+
+    ``state``: success if nothing failed or was left undone; failed if something was to do and nothing was done, or no
+    plan was made; else partial. What the vendor has not published yet (``not_yet``) is a warning, not a failure.
+    """
+
+    run_id: int
+    state: RunState
+    assets: int
+    calls_done: int
+    calls_failed: int
+    calls_pending: int
+    received: int
+    inserted: int
+    changed: int
+    unchanged: int
+    quarantined: int
+    duplicates: int
+    absent: int
+    requests: int
+    rate_limited: int
+    seconds: float
+    failed_symbols: tuple[FailedSymbol, ...]
+    warnings: tuple[str, ...]
+
+
+def open_run(
+    connection: Connection,
+    *,
+    dag_id: str,
+    airflow_run_id: str,
+    range_name: str,
+    symbols: Sequence[str] | None,
+    as_of: date,
+    dry_run: bool = False,
+) -> int:
+    """The run_id of an Airflow run, made at the first call; a repeated one plans anew. ``symbols`` None: all assets."""
+    ensure_reach(connection, as_of)
+    values = {
+        "dag_id": dag_id,
+        "airflow_run_id": airflow_run_id,
+        "range_name": range_name,
+        "symbols": list(symbols) if symbols else None,
+        "as_of": as_of,
+        "state": "dry_run" if dry_run else "planned",
+    }
+    row = connection.execute(statement("runs/open"), values).fetchone()
+    return int(str(row[0] if row else ""))
+
+
+def find_run(connection: Connection, dag_id: str, airflow_run_id: str) -> int | None:
+    """The run_id of an Airflow run; None if it never opened one."""
+    row = connection.execute(
+        statement("runs/find"), {"dag_id": dag_id, "airflow_run_id": airflow_run_id}
+    ).fetchone()
+    return None if row is None else int(str(row[0]))
+
+
+def save_plan(
+    connection: Connection,
+    run_id: int,
+    batches: Sequence[Sequence[PlannedCall]],
+    *,
+    assets: int = 0,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Replace the calls that the run has not made by ``batches``; those done stay, those failed are superseded.
+
+    ``assets`` is how many miss something. ``warnings`` are the plan's own, such as clipped history.
+    """
+    numbered = [(batch, call) for batch, calls in enumerate(batches) for call in calls]
+    values = {
+        "run_id": run_id,
+        "batches": [batch for batch, _ in numbered],
+        "vendors": [call.vendor for _, call in numbered],
+        "kinds": [call.kind.value for _, call in numbered],
+        "asset_ids": [call.asset_id for _, call in numbered],
+        "symbols": [call.symbol for _, call in numbered],
+        "firsts": [call.first for _, call in numbered],
+        "lasts": [call.last for _, call in numbered],
+    }
+    connection.execute(statement("calls/discard"), {"run_id": run_id})
+    connection.execute(statement("calls/plan"), values)
+    started = {"run_id": run_id, "assets": assets, "warnings": Jsonb(list(warnings))}
+    connection.execute(statement("runs/start"), started)
+
+
+def batches(connection: Connection, run_id: int) -> list[tuple[int, str]]:
+    """Number and label of each batch that has calls to make; the label is its only symbol or session, or "X + 9"."""
+    rows = connection.execute(statement("calls/list_batches"), {"run_id": run_id}).fetchall()
+    return [(int(str(batch)), str(label)) for batch, label in rows]
+
+
+def pending_calls(connection: Connection, run_id: int, batch: int) -> list[Call]:
+    """The calls of a batch that are still to be made, in the plan's order."""
+    with connection.cursor(row_factory=class_row(Call)) as cursor:
+        cursor.execute(statement("calls/list_pending"), {"run_id": run_id, "batch": batch})
+        return [_with_kind(call) for call in cursor]
+
+
+def close_run(connection: Connection, run_id: int) -> RunReport:
+    """Sum up the run's calls, store the verdict, and return it; may be repeated. InvalidRequest for an unknown run."""
+    failed = connection.execute(statement("calls/list_failed"), {"run_id": run_id}).fetchall()
+    warned = connection.execute(statement("calls/list_warnings"), {"run_id": run_id}).fetchall()
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        run = cursor.execute(statement("runs/close"), {"run_id": run_id}).fetchone()
+    if run is None:
+        raise InvalidRequest(f"run {run_id}", "there is none", "open a run first")
+    symbols = tuple(FailedSymbol(str(symbol), str(kind), str(message)) for symbol, kind, message in failed)
+    sums = run._asdict()
+    return RunReport(
+        **{**sums, "warnings": (*sums["warnings"], *_warnings(symbols, warned))},
+        failed_symbols=tuple(failure for failure in symbols if failure.kind != "not_yet"),
+    )
+
+
+def _warnings(failures: Sequence[FailedSymbol], warned: Sequence[Sequence[object]]) -> list[str]:
+    """The calls' warnings, repeated ones once with their number, and what is not published yet."""
+    texts = [str(text) if calls == 1 else f"{text} ({calls} calls)" for text, calls in warned]
+    late = [failure.symbol for failure in failures if failure.kind == "not_yet"]
+    if late:
+        shown = ", ".join(late[:10]) + (f" and {len(late) - 10} more" if len(late) > 10 else "")
+        texts.append(f"not published yet: {shown}")
+    return texts
+
+
+def _with_kind(call: Call) -> Call:
+    """The database holds a call's kind as text."""
+    return replace(call, kind=CallKind(call.kind))

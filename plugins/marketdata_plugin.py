@@ -1,0 +1,14 @@
+"""Registers what Airflow must know by name. Registration and nothing else."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from marketdata.timetables import TradingDayTimetable
+
+
+class MarketDataPlugin(AirflowPlugin):
+    """Timetables on the New York trading calendar."""
+
+    name = "marketdata"
+    timetables = [TradingDayTimetable]  # noqa: RUF012 - the base class declares it so

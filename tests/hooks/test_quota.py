@@ -1,0 +1,271 @@
+"""The quota: exact over processes, a reserve for realtime, pauses and credits, and what happens without Redis."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+import redis
+import time_machine
+
+from marketdata.errors import RateLimited
+from marketdata.hooks.connection import VendorConnection
+from marketdata.hooks.quota import Left, Quota, rates_of
+from marketdata.hooks.windows import LocalWindows, Rate, SharedWindows
+
+MINUTE = Rate(5, 61)
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def shared(url: str, *rates: Rate, credits_per_month: int | None = None, share: float = 0.0) -> SharedWindows:
+    return SharedWindows(url, "polygon:test", rates, credits_per_month, share)
+
+
+def opened(url: str, *rates: Rate, credits_per_month: int | None = None, share: float = 0.0) -> SharedWindows:
+    """Windows on a store that others have used before: its first life begins with half of each window used."""
+    with redis.Redis.from_url(url) as client:
+        client.set("marketdata:quota:polygon:test:epoch", b"earlier")
+    return shared(url, *rates, credits_per_month=credits_per_month, share=share)
+
+
+def quota_on(windows: SharedWindows | None, local: LocalWindows | None = None) -> tuple[Quota, list[float]]:
+    """A quota whose waits are collected instead of slept."""
+    waits: list[float] = []
+    return Quota("polygon", windows, local or LocalWindows("test", [Rate(1, 61)]), sleep=waits.append), waits
+
+
+@pytest.mark.promise("P5")
+@pytest.mark.parametrize("batch", [True, False])
+def test_no_window_of_two_processes_ever_holds_more_than_the_limit(redis_url: str, batch: bool) -> None:
+    limit, seconds, reserve = 20, 1, 4
+    program = f"""
+import sys, time
+from marketdata.hooks.windows import Rate, SharedWindows
+windows = SharedWindows(sys.argv[1], "polygon:test", [Rate({limit}, {seconds}, {reserve})], None, 0)
+until = time.time() + 3.5
+while time.time() < until:
+    before = windows._storage.now()
+    wait = windows.take({batch})
+    if wait == 0:
+        print(before, windows._storage.now(), flush=True)
+    time.sleep(0.002)
+"""
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("marketdata:quota:polygon:test:epoch", b"earlier")
+    command = [sys.executable, "-c", program, redis_url]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="plugins") for _ in range(2)]
+    lines = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+    assert all(lines)
+    allowed = limit - reserve if batch else limit
+    sent = sorted(tuple(map(float, line.split())) for each in lines for line in each)
+    assert len(sent) >= 3 * allowed
+    for index in range(len(sent) - allowed):
+        # The permission was given between the two instants; the window must be full even at its widest.
+        assert sent[index + allowed][1] - sent[index][0] >= seconds
+
+
+@pytest.mark.promise("P5")
+def test_batch_leaves_the_reserve_and_what_realtime_sends_counts_against_batch(redis_url: str) -> None:
+    windows = opened(redis_url, Rate(10, 61, reserve=3))
+    assert [windows.take(batch=False) for _ in range(2)] == [0, 0]
+    assert [windows.take(batch=True) for _ in range(5)] == [0] * 5
+    assert 60 < windows.take(batch=True) <= 61
+    assert (windows.left(batch=True)[0], windows.left(batch=False)[0]) == (0, 3)
+    assert [windows.take(batch=False) for _ in range(3)] == [0] * 3
+    assert windows.take(batch=False) > 60
+
+
+@pytest.mark.promise("P5")
+def test_a_refused_request_uses_nothing_up(redis_url: str) -> None:
+    windows = opened(redis_url, Rate(1, 1), Rate(2, 61))
+    assert windows.take(batch=True) == 0
+    assert 0 < windows.take(batch=True) <= 1
+    assert windows.left(batch=True)[0] == 0
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("marketdata:quota:polygon:test/61s") == 1
+
+
+@pytest.mark.promise("P5")
+def test_a_workers_own_clock_does_not_matter(redis_url: str) -> None:
+    right, wrong = opened(redis_url, MINUTE), shared(redis_url, MINUTE)
+    assert [right.take(batch=True) for _ in range(5)] == [0] * 5
+    for hours in (-1, 1):
+        with time_machine.travel(time.time() + hours * 3600, tick=True):
+            assert 59 < wrong.take(batch=True) <= 61
+
+
+@pytest.mark.promise("P5")
+def test_a_pause_stops_every_process_and_is_never_shortened(redis_url: str) -> None:
+    one, other = opened(redis_url, MINUTE), shared(redis_url, MINUTE)
+    one.push_back(30)
+    one.push_back(2)
+    assert 29 < other.take(batch=False) <= 30
+    other.push_back(40)
+    assert 39 < one.take(batch=True) <= 40
+    assert one.left(batch=False)[0] == 0
+
+
+@pytest.mark.promise("P5")
+@pytest.mark.fault("R04")
+def test_a_wiped_store_starts_again_with_its_windows_full_for_those_who_knew_it(redis_url: str) -> None:
+    windows = opened(redis_url, MINUTE)
+    assert windows.take(batch=True) == 0
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    assert windows.take(batch=True) > 60
+    stranger = shared(redis_url, MINUTE)
+    assert stranger.take(batch=True) > 60
+
+
+@pytest.mark.promise("P5")
+@pytest.mark.fault("R04")
+def test_a_wiped_store_that_a_stranger_opened_is_filled_by_the_first_who_knew_it(redis_url: str) -> None:
+    windows = opened(redis_url, MINUTE)
+    assert windows.take(batch=True) == 0
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    stranger = shared(redis_url, MINUTE)
+    assert stranger.take(batch=True) == 0
+    assert windows.take(batch=True) > 60
+    assert stranger.take(batch=True) > 60
+
+
+@pytest.mark.fault("R04")
+def test_an_empty_store_starts_with_half_of_its_window_used(redis_url: str) -> None:
+    windows = shared(redis_url, Rate(10, 61))
+    assert [windows.take(batch=True) for _ in range(5)] == [0] * 5
+    assert windows.take(batch=True) > 60
+
+
+@pytest.mark.fault("R11")
+def test_the_window_survives_a_script_flush(redis_url: str) -> None:
+    windows = opened(redis_url, Rate(2, 61))
+    assert windows.take(batch=True) == 0
+    with redis.Redis.from_url(redis_url) as client:
+        client.script_flush()
+    assert windows.take(batch=True) == 0
+    assert windows.take(batch=True) > 0
+
+
+@pytest.mark.promise("P5")
+@pytest.mark.fault("U31")
+def test_credits_of_the_month_are_counted_and_batch_leaves_realtimes_part(redis_url: str) -> None:
+    windows = opened(redis_url, Rate(100, 61), credits_per_month=10, share=0.2)
+    assert [windows.take(batch=True) for _ in range(8)] == [0] * 8
+    quota, _ = quota_on(windows)
+    with pytest.raises(RateLimited, match="batch") as caught:
+        quota.acquire("batch", 900)
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after <= 31 * 86400
+    assert quota.left("batch") == Left(0, 0, True)
+    assert quota.left("realtime") == Left(92, 2, True)
+    assert [windows.take(batch=False) for _ in range(2)] == [0, 0]
+    assert windows.take(batch=False) > 120
+
+
+def test_acquire_waits_for_the_next_place_and_then_takes_it() -> None:
+    with time_machine.travel(START, tick=False) as clock:
+        local = LocalWindows("test", [Rate(2, 61)])
+        quota = Quota("polygon", None, local, sleep=clock.shift)
+        started = time.time()
+        for _ in range(6):
+            quota.acquire("batch", 200)
+        assert 122 <= time.time() - started < 123
+
+
+def test_acquire_gives_up_when_the_wait_is_longer_than_allowed(redis_url: str) -> None:
+    windows = opened(redis_url, MINUTE)
+    quota, waits = quota_on(windows)
+    for _ in range(5):
+        quota.acquire("batch", 0)
+    with pytest.raises(RateLimited, match="batch") as caught:
+        quota.acquire("batch", 30)
+    assert caught.value.retry_after == pytest.approx(61, abs=1)
+    assert caught.value.retryable
+    assert waits == []
+
+
+def test_a_pause_of_more_than_two_minutes_is_not_waited_for() -> None:
+    quota, waits = quota_on(None)
+    quota.push_back(121)
+    with pytest.raises(RateLimited):
+        quota.acquire("realtime", 10_000)
+    assert waits == []
+
+
+@pytest.mark.fault("R01")
+def test_without_redis_each_process_keeps_to_its_share_and_asks_again_after_half_a_minute(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = shared("redis://127.0.0.1:1/0", MINUTE)
+    clock = [0.0]
+    quota = Quota("polygon", gone, LocalWindows("test", [Rate(2, 61)]), clock=lambda: clock[0])
+    for _ in range(2):
+        quota.acquire("batch", 0)
+    with pytest.raises(RateLimited):
+        quota.acquire("batch", 0)
+    assert quota.left() == Left(0, None, False)
+    assert [record.getMessage() for record in caplog.records] == [
+        "quota falls back to this process's share vendor=polygon seconds=30 cause=ConnectionError"
+    ]
+    quota._shared = opened(redis_url, MINUTE)
+    assert quota.left().shared is False
+    clock[0] = 31
+    assert quota.left() == Left(5, None, True)
+
+
+@pytest.mark.fault("R02")
+def test_a_hung_redis_costs_a_quarter_of_a_second_once(hung_server: str) -> None:
+    quota, _ = quota_on(shared(hung_server, MINUTE), LocalWindows("test", [Rate(100, 61)]))
+    started = time.monotonic()
+    for _ in range(50):
+        quota.acquire("batch", 0)
+    assert 0.2 < time.monotonic() - started < 5
+
+
+def test_what_was_sent_through_redis_counts_when_redis_goes_away(redis_url: str) -> None:
+    windows = opened(redis_url, MINUTE)
+    quota, _ = quota_on(windows, LocalWindows("test", [Rate(2, 61)]))
+    for _ in range(2):
+        quota.acquire("batch", 0)
+    quota._shared = shared("redis://127.0.0.1:1/0", MINUTE)
+    with pytest.raises(RateLimited):
+        quota.acquire("batch", 0)
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "processes", "rates"),
+    [
+        (5, 1, (Rate(5, 61, 0),)),
+        (25, 1, (Rate(25, 61, 2),)),
+        (3000, 1, (Rate(50, 1, 5), Rate(3000, 61, 300))),
+        (3000, 8, (Rate(7, 1, 0), Rate(375, 61, 37))),
+        (5, 8, (Rate(1, 122, 0),)),
+        (25, 8, (Rate(3, 61, 0),)),
+    ],
+)
+def test_the_shares_of_all_processes_together_stay_within_the_limit(
+    per_minute: int, processes: int, rates: tuple[Rate, ...]
+) -> None:
+    connection = VendorConnection("polygon", key="k", plan="basic", requests_per_minute=per_minute)
+    assert rates_of(connection, processes=processes) == rates
+    longest = rates[-1]
+    assert processes * longest.amount * 60 / longest.seconds <= per_minute
+
+
+def test_rates_are_in_the_order_in_which_they_are_taken() -> None:
+    connection = VendorConnection("polygon", key="k", plan="advanced")
+    assert all(short.seconds < long.seconds for short, long in pairwise(rates_of(connection)))
+
+
+@pytest.fixture
+def hung_server() -> Iterator[str]:
+    """The address of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
