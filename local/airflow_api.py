@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,6 +113,28 @@ class AirflowApi:
         answer = self.call("GET", path)
         _expect_ok(answer, f"log of {task_id}")
         return answer.text
+
+    def first_error(self, dag_id: str, run_id: str) -> str:
+        """The first failed task of a run and its exception, for a reader who has not opened the page yet."""
+        answer = self.call(
+            "GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances?state=failed&order_by=end_date&limit=1"
+        )
+        _expect_ok(answer, f"tasks of {run_id}")
+        for task in answer.json()["task_instances"]:
+            path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+            log = self.call("GET", f"{path}?map_index={task['map_index']}&full_content=true")
+            error = _last_error(log.json()["content"]) if log.ok else ""
+            return f"{task['task_id']}: {error or 'see its log'}"
+        return "no task failed"
+
+
+def _last_error(entries: Iterable[object]) -> str:
+    """The last exception that a structured task log tells of; empty when there is none."""
+    found = ""
+    for entry in entries:
+        for detail in (entry.get("error_detail") or []) if isinstance(entry, dict) else []:
+            found = f"{detail['exc_type']}: {detail['exc_value']}"
+    return found
 
 
 def _expect_ok(answer: requests.Response, what: str) -> None:

@@ -25,7 +25,13 @@ HOME = ROOT / ".local"
 DAG_ID = "historical_daily"
 _PARSE_SECONDS = 120.0
 _RUN_SECONDS = 600.0
-_FIGURES = ("received", "inserted", "changed", "quarantined")
+_FIGURES = {
+    "records received": "received",
+    "inserted": "inserted",
+    "changed": "changed",
+    "unchanged": "unchanged",
+    "quarantined": "quarantined",
+}
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -104,7 +110,7 @@ def run_history(api: AirflowApi, known: set[str]) -> dict[str, dict[str, Any]]:
         if report is None:
             raise StackError(
                 f"run {run_id} ended as {state} without a report",
-                "close_run did not finish",
+                api.first_error(DAG_ID, run_id),
                 f"look at {api.url}/dags/{DAG_ID}/runs/{run_id}",
             )
         reports[run_id] = report
@@ -113,15 +119,19 @@ def run_history(api: AirflowApi, known: set[str]) -> dict[str, dict[str, Any]]:
 
 def print_reports(reports: dict[str, dict[str, Any]]) -> None:
     """What each run brought, and the symbols that failed."""
-    table = Table("run", "state", *_FIGURES, "failed symbols", "seconds")
     for run_id, report in reports.items():
-        figures = [f"{report[figure]:,}" for figure in _FIGURES]
-        failed = report["failed_symbols"]
-        table.add_row(run_id, report["state"], *figures, str(len(failed)), f"{report['seconds']:.1f}")
+        if "failed_symbols" not in report:
+            raise StackError(f"run {run_id} failed", report["summary"], f"look at the run of {DAG_ID} in Airflow")
+    table = Table("", *(run_id.split("T")[0].replace("__", " ") for run_id in reports))
+    table.add_row("state", *(report["state"] for report in reports.values()))
+    for name, figure in _FIGURES.items():
+        table.add_row(name, *(f"{report[figure]:,}" for report in reports.values()))
+    table.add_row("failed symbols", *(str(len(report["failed_symbols"])) for report in reports.values()))
+    table.add_row("seconds", *(f"{report['seconds']:.1f}" for report in reports.values()))
     console.print(table)
     for report in reports.values():
-        for symbol, kind, message in report["failed_symbols"]:
-            console.print(f"  {symbol}: {kind}: {message}", markup=False)
+        for failed_symbol in report["failed_symbols"]:
+            console.print(f"  {failed_symbol}", markup=False)
 
 
 def print_addresses(addresses: Addresses, home: Path) -> None:

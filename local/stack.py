@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -37,12 +37,14 @@ def _silent(_: str) -> AbstractContextManager[object]:
 class Stack:
     """The stack of one directory. ``environ`` is where the user's own addresses and ports are looked for.
 
-    ``postgres_settings`` go over the server's defaults; ``executor`` and ``workers`` are Airflow's.
+    ``postgres_settings`` go over the server's defaults, ``simulator_options`` behind its command line; ``executor`` and
+    ``workers`` are Airflow's.
     """
 
     home: Path
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
+    simulator_options: Sequence[str] = ()
     executor: str = "LocalExecutor"
     workers: int = 0
     step: Step = _silent
@@ -174,6 +176,8 @@ class Stack:
                     environ=self.environ,
                     pid_file=self._new_pid_file("postgres"),
                 )
+            if not postgres.answers(postgres.dsn_of(port, secret, "postgres")):
+                raise StackError("PostgreSQL runs but does not answer", f"port {port}", "make down, then make demo")
             names = ("marketdata", "airflow")
             market, ours = (postgres.create_database(port, secret, name) for name in names)
         return given or market, ours
@@ -210,7 +214,7 @@ class Stack:
                 command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--seed", "1"]
                 process = spawn(
                     "simulator",
-                    [*command, "--universe", UNIVERSE],
+                    [*command, "--universe", UNIVERSE, *self.simulator_options],
                     log=self.state.logs / "simulator.log",
                     env={**os.environ, "PYTHONPATH": PYTHONPATH},
                     cwd=ROOT,

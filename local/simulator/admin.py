@@ -47,8 +47,6 @@ class SimulatorAdmin:
     def __init__(self, base: str, *, timeout: float = 60.0) -> None:
         self.base = base.rstrip("/")
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.trust_env = False
 
     def health(self) -> dict[str, Any]:
         """Clock, seed and the number of stocks, coins and recordings."""
@@ -120,9 +118,10 @@ class SimulatorAdmin:
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
     ) -> object:
-        response = self._session.request(
-            method, f"{self.base}/admin{path}", json=body, timeout=(CONNECT_SECONDS, timeout or self._timeout)
-        )
+        url, seconds = f"{self.base}/admin{path}", (CONNECT_SECONDS, timeout or self._timeout)
+        with requests.Session() as session:
+            session.trust_env = False
+            response = session.request(method, url, json=body, timeout=seconds)
         if response.status_code != 200:
             raise SimulatorError(f"{method} {path}: {response.text}")
         return response.json()

@@ -76,7 +76,8 @@ class CoinWorld:
     def jitter(self, coin: Coin, at: Ints, width_ms: int) -> Ints:
         """How far off the grid a sample was taken: the same for the same grid point."""
         spread = np.abs(bell(keys([coin.key]), at // MINUTE_MS, SALT_JITTER)[0]) / 2.45
-        return (spread * width_ms).astype(np.int64)
+        off: Ints = (spread * width_ms).astype(np.int64)
+        return off
 
     def _dollars(self, coin: Coin, at: Ints) -> Floats:
         key = keys([coin.key])

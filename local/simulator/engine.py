@@ -21,6 +21,7 @@ from local.simulator.messages import Refused, Request, Response, Vendor, bad_par
 from local.simulator.plans import Keyring, Plan
 from local.simulator.replay import Replay
 from local.simulator.stocks import StockWorld
+from local.simulator.trading_days import midnights
 from local.simulator.wire import Delivery, Head, encode
 
 PREFIXES: tuple[tuple[str, Vendor], ...] = (
@@ -65,6 +66,7 @@ class Engine:
         self.faults = FaultScript(options.seed)
         self.journal = Journal()
         self.replay = Replay(options.replay) if options.replay else None
+        midnights()  # computed once, here rather than in the first answer
         self.prepared: dict[tuple[str, str, bool], tuple[bytes, bytes]] = {}
         self.reset()
 

@@ -129,7 +129,7 @@ class DayView:
             volume=volume,
             vwap=np.round(mean_price(turnover, volume), 4),
             trades=np.where(traded.present, traded.trades, 0).sum(axis=1),
-            present=present,
+            present=np.asarray(present),
         )
 
     def minutes_of(self, row: int, day: date, adjust: bool) -> Series:

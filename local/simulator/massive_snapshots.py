@@ -61,6 +61,7 @@ def _quote(view: DayView, board: Board, at: int) -> Quote:
     if start:
         volume = plain(round(float(board.volume[at]), 4))
         minute = {"av": volume, "t": start, "n": int(board.last.trades[at]), **_bar(board.last, at)}
+        minute |= {"dv": decimal(board.last.volume[at]), "dav": decimal(board.volume[at])}
     size = 1 + int(board.last.volume[at]) % 400 if start else 0
     return Quote(
         ticker=listing.ticker,
@@ -68,7 +69,7 @@ def _quote(view: DayView, board: Board, at: int) -> Quote:
         price=float(board.last.close[at]) if start else 0.0,
         size=size,
         at_ns=(start + LAST_IN_MINUTE_MS) * NANO + listing.key % 997 if start else 0,
-        day=_bar(board.day, at) if board.day.present[at] else {**NO_BAR},
+        day={**_bar(board.day, at), "dv": decimal(board.day.volume[at])} if board.day.present[at] else {**NO_BAR},
         minute=minute,
         previous=_bar(board.previous, at) if board.previous.present[at] else {**NO_BAR},
     )
@@ -79,14 +80,18 @@ def _bar(bars: Bars, at: int) -> JsonObject:
     return {name: plain(float(column[at])) for name, column in columns.items()}
 
 
+def decimal(volume: float) -> str:
+    """The newer form of a volume: exact, as text."""
+    return repr(round(float(volume), 4))
+
+
 def answer_all(request: Request, view: DayView) -> Response:
     """``…/tickers``: the whole market, or ``tickers=A,B``."""
     listed = request.query.get("tickers")
     quotes = quotes_of(view, listed.split(",") if listed else None)
     rows = [_v2(quote, view) for quote in quotes]
     status = "OK" if view.plan.delay_minutes == 0 else "DELAYED"
-    payload = {"status": status, "request_id": request.request_id, "count": len(rows), "tickers": rows}
-    return Response(200, dump(payload))
+    return Response(200, dump({"status": status, "count": len(rows), "tickers": rows}))
 
 
 def answer_one(request: Request, view: DayView) -> Response:
@@ -115,6 +120,7 @@ def _v2(quote: Quote, view: DayView) -> JsonObject:
         row["lastTrade"] = {
             "p": plain(quote.price),
             "s": quote.size,
+            "ds": decimal(quote.size),
             "t": quote.at_ns,
             "x": 4,
             "c": _conditions(quote, view),
@@ -232,6 +238,7 @@ def answer_last_trade(request: Request, view: DayView) -> Response:
         "q": quote.at_ns // NANO % 10**7,
         "r": 202,
         "s": quote.size,
+        "ds": decimal(quote.size),
         "t": quote.at_ns,
         "x": 4,
         "y": quote.at_ns - NANO,

@@ -43,7 +43,8 @@ def bell(key: Keys, step: Ints, salt: int) -> Floats:
     bits = _hash(key, step, salt)
     low = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64)
     high = (bits >> np.uint64(32)).astype(np.float64)
-    return (low + high - 2.0**32) * (6.0**0.5 / 2.0**32)
+    values: Floats = (low + high - 2.0**32) * (6.0**0.5 / 2.0**32)
+    return values
 
 
 def wave(key: Keys, position: Ints, period: int, salt: int) -> Floats:

@@ -46,10 +46,10 @@ KEYLESS = Plan("keyless", "public", requests_per_minute=5, history_days=365)
 
 DEMO_KEYS = {
     "demo-polygon-basic": Plan(
-        "basic", "massive", requests_per_minute=5, history_days=731, delay_minutes=None, capabilities=END_OF_DAY
+        "basic", "massive", requests_per_minute=5, history_days=730, delay_minutes=None, capabilities=END_OF_DAY
     ),
-    "demo-polygon-starter": Plan("starter", "massive", history_days=1827, delay_minutes=15, capabilities=NO_TRADES),
-    "demo-polygon-developer": Plan("developer", "massive", history_days=3653, delay_minutes=15, capabilities=NO_QUOTES),
+    "demo-polygon-starter": Plan("starter", "massive", history_days=1826, delay_minutes=15, capabilities=NO_TRADES),
+    "demo-polygon-developer": Plan("developer", "massive", history_days=3652, delay_minutes=15, capabilities=NO_QUOTES),
     "demo-polygon-advanced": Plan("advanced", "massive", history_days=None),
     "demo-coingecko-demo": Plan("demo", "public", requests_per_minute=30, history_days=365, monthly_credits=10_000),
     "demo-coingecko-analyst": Plan("analyst", "pro", requests_per_minute=500, monthly_credits=500_000),

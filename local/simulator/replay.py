@@ -20,7 +20,15 @@ HOSTS: dict[str, Vendor] = {
 }
 SECRET = {"apikey", "x_cg_demo_api_key", "x_cg_pro_api_key"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
-SKIPPED_HEADERS = {"content-length", "content-encoding", "transfer-encoding", "connection", "date", "content-type"}
+SKIPPED_HEADERS = {
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "date",
+    "content-type",
+    "vary",
+}
 FAR = 1e9
 
 

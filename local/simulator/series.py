@@ -53,7 +53,9 @@ class Series:
         first = np.flatnonzero(np.diff(bucket_starts, prepend=bucket_starts[0] - 1))
         last = np.append(first[1:], len(self)) - 1
         bars = self.bars
-        volume = np.round(np.add.reduceat(bars.volume, first), 4)
+        total: Floats = np.add.reduceat(bars.volume, first)
+        volume = np.round(total, 4)
+        turnover: Floats = np.add.reduceat(bars.vwap * bars.volume, first)
         return type(self)(
             bucket_starts[first],
             Bars(
@@ -62,7 +64,7 @@ class Series:
                 low=np.minimum.reduceat(bars.low, first),
                 close=bars.close[last],
                 volume=volume,
-                vwap=np.round(mean_price(np.add.reduceat(bars.vwap * bars.volume, first), volume), 4),
+                vwap=np.round(mean_price(turnover, volume), 4),
                 trades=np.add.reduceat(bars.trades, first),
                 present=np.ones(len(first), dtype=bool),
             ),
@@ -72,4 +74,5 @@ class Series:
 
 def mean_price(turnover: Floats, volume: Floats) -> Floats:
     """Turnover by volume; 0 where nothing was traded."""
-    return np.divide(turnover, volume, out=np.zeros_like(turnover), where=volume > 0)
+    mean: Floats = turnover / np.where(volume > 0, volume, 1.0)
+    return mean

@@ -221,7 +221,7 @@ def round_price(price: Floats) -> Floats:
 
 def adjusted(bars: Bars, factor: Floats) -> Bars:
     """Bars on the share basis that ``factor`` (see ``StockWorld.adjustment``) leads to."""
-    prices = [np.round(price * factor, 4) for price in (bars.open, bars.high, bars.low, bars.close)]
+    opened, high, low, close = (np.round(price * factor, 4) for price in (bars.open, bars.high, bars.low, bars.close))
     volume = np.where(factor == 1.0, bars.volume, np.round(bars.volume / factor))
     vwap = np.round(bars.vwap * factor, 4)
-    return Bars(*prices, volume, vwap, bars.trades, bars.present)
+    return Bars(opened, high, low, close, volume, vwap, bars.trades, bars.present)

@@ -57,7 +57,9 @@ print(",".join(sorted(sys.modules)))
 
 def run_python(code: str, *args: str, home: Path) -> str:
     env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETDATA", "REDIS"))},
+        **{
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETDATA", "REDIS"))
+        },
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -81,10 +83,14 @@ def test_every_file_holds_the_dag_of_its_name(parsed: dict[str, dict[str, object
 
 
 def test_parsing_twice_gives_the_same_dag(parsed: dict[str, object]) -> None:
-    assert parsed["same"], "something moves at parse time: a clock or a random default makes a new DAG version each time"
+    assert parsed["same"], (
+        "something moves at parse time: a clock or a random default makes a new DAG version each time"
+    )
 
 
-def test_every_dag_tells_an_operator_what_it_does_and_how_to_run_it(parsed: dict[str, dict[str, dict[str, str]]]) -> None:
+def test_every_dag_tells_an_operator_what_it_does_and_how_to_run_it(
+    parsed: dict[str, dict[str, dict[str, str]]],
+) -> None:
     for dag_id, facts in parsed["facts"].items():
         assert dag_id in facts["doc"], "the module docstring is the DAG's page"
         for heading in ("**When**", "**Parameters**", "**Safe to run again**", "**When it fails**", "--conf"):
@@ -104,7 +110,9 @@ def test_importing_a_dag_file_reaches_for_nothing_and_loads_nothing_heavy(path: 
     modules = set(run_python(IMPORT, str(path), home=tmp_path).split(","))
     assert "marketdata.timetables" in modules
     heavy = {"numpy", "pandas", "exchange_calendars", "psycopg", "redis", "requests", "msgspec", "limits"}
-    brought = modules & heavy - set(run_python("import airflow.sdk, pendulum, sys; print(','.join(sys.modules))", home=tmp_path).split(","))
+    brought = modules & heavy - set(
+        run_python("import airflow.sdk, pendulum, sys; print(','.join(sys.modules))", home=tmp_path).split(",")
+    )
     assert not brought
 
 

@@ -64,6 +64,7 @@ def test_without_a_header_the_waits_are_random_below_a_bound_that_doubles_and_se
                 hook.market_day(SESSION)
         assert len(upstream.asked) == 4
         assert (caught.value.requests, caught.value.rate_limited, caught.value.retry_after) == (4, 4, 60.0)
+        assert pushed_back(hook) == [*waits_of(hook), 60.0]
         waits.append(waits_of(hook))
     assert all(0 <= wait <= bound for each in waits for wait, bound in zip(each, (1, 2, 4), strict=True))
     assert any(each[2] > 2 for each in waits)
@@ -114,4 +115,12 @@ def test_a_server_failure_is_tried_four_times_in_all() -> None:
         hook = polygon(upstream)
         assert hook.market_day(SESSION).requests == 4
     assert len(waits_of(hook)) == 3
+    assert pushed_back(hook) == []
+
+
+def test_a_server_that_asks_for_time_is_given_it() -> None:
+    with Upstream([reply({}, 503, Retry_After="7"), EMPTY]) as upstream:
+        hook = polygon(upstream)
+        hook.market_day(SESSION)
+    assert waits_of(hook) == [7.0]
     assert pushed_back(hook) == []

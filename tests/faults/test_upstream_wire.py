@@ -144,6 +144,16 @@ def test_a_reset_connection_is_tried_again() -> None:
     assert (len(answer.data), answer.requests, len(waits_of(hook))) == (1, 3, 2)
 
 
+@pytest.mark.fault("U07")
+def test_an_error_without_an_answer_has_no_status_even_after_an_answer() -> None:
+    def end(opened: socket.socket, _asked: Asked) -> None:
+        opened.shutdown(socket.SHUT_RDWR)
+
+    with Upstream([reply({}, 500), end]) as upstream, pytest.raises(TransientFailure) as caught:
+        polygon(upstream).market_day(SESSION)
+    assert (caught.value.status, caught.value.requests) == (0, 4)
+
+
 @pytest.mark.fault("U09")
 def test_a_gzip_bomb_is_stopped_at_the_cap_without_growing_the_process() -> None:
     packer = zlib.compressobj(9, wbits=31)

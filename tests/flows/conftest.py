@@ -47,7 +47,9 @@ class Desk:
         self.set_clock(now)
         self.simulator.admin.set_clock(now)
 
-    def plan(self, range_name: str, symbols: Sequence[str] = (), run: str = "manual", dry_run: bool = False) -> history.RunPlan:
+    def plan(
+        self, range_name: str, symbols: Sequence[str] = (), run: str = "manual", dry_run: bool = False
+    ) -> history.RunPlan:
         request = HistoryRequest(range_name, tuple(symbols), dry_run)
         return history.plan_run(
             self.services, request, dag_id="historical_daily", airflow_run_id=run, as_of=self.now, now=self.now
@@ -91,9 +93,7 @@ def make_desk(
     monkeypatch.setenv("MARKETDATA_ALLOW_LOOPBACK", "1")
     opened: list[Any] = []
 
-    def build(
-        polygon: str = "advanced", coingecko: str = "demo", assets: Sequence[dict[str, str]] = ASSETS
-    ) -> Desk:
+    def build(polygon: str = "advanced", coingecko: str = "demo", assets: Sequence[dict[str, str]] = ASSETS) -> Desk:
         warehouse_context = Warehouse.open(dsn)
         warehouse = warehouse_context.__enter__()
         warehouse.load_assets(assets)

@@ -97,7 +97,9 @@ def test_history_that_the_plan_clips_in_silence_is_never_declared_absent(make_de
     assert desk.query("select count(*) from absence") == [(0,)]
     assert desk.missing("AAPL", date(2021, 11, 22), first - timedelta(days=1)) > 1000
     assert any("history is shorter than asked" in warning for warning in report.warnings)
-    assert desk.query("select capability, earliest from entitlement where vendor = 'polygon'") == [("daily_history", first)]
+    assert desk.query("select capability, earliest from entitlement where vendor = 'polygon'") == [
+        ("daily_history", first)
+    ]
     desk.simulator.admin.forget_requests()
     again = desk.run("5Y", ["AAPL"], run="again")
     assert calls_of(desk, "massive") == [], "what the plan cannot give is not asked for again"

@@ -18,6 +18,9 @@ from marketdata.errors import (
     NotYet,
     VendorError,
 )
+from marketdata.hooks.http import Patience
+from marketdata.hooks.quota import Quota
+from marketdata.hooks.windows import LocalWindows, Rate
 from tests.hooks.accounts import polygon
 from tests.hooks.upstream import Upstream, raw, reply
 
@@ -191,6 +194,15 @@ def test_the_connection_test_tells_plan_and_entitlement() -> None:
     assert ok
     assert "plan starter" in text
     assert "market day: yes; intraday prices: not in the plan; history: from 2026-03-06" in text
+
+
+def test_the_connection_test_with_little_quota_says_what_it_did_not_ask() -> None:
+    with Upstream([reply(page(WINTER))]) as upstream:
+        local = LocalWindows("test", [Rate(1, 61)])
+        ok, text = polygon(upstream, Patience(quota_wait=1), Quota("polygon", None, local)).test_connection()
+        assert len(upstream.asked) == 1
+    assert ok
+    assert text.count("not asked, the quota is used up") == 3
 
 
 def test_the_connection_test_says_that_a_key_is_rejected() -> None:

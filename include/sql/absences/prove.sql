@@ -7,9 +7,9 @@ select
     a.asset_id,
     '1d',
     a.session,
-    %(call_id)s,
+    %(call_id)s::bigint,
     %(digest)s,
-    %(at)s
+    %(at)s::timestamptz
 from unnest(%(asset_ids)s::bigint [], %(sessions)s::date []) as a (asset_id, session)
 where not exists (
     select from bar_daily as b

@@ -10,6 +10,7 @@ select
             select 1 as found
             from bar_daily as b
             where b.asset_id = a.asset_id and b.session between %(first)s::date and %(last)s::date
+            order by b.session
             limit 1
         ) as stored
     ) as is_new_ground

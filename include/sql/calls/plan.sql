@@ -4,7 +4,7 @@
 -- used by: storage.runs
 insert into ingest_call (run_id, batch, vendor, kind, asset_id, symbol, first, last)
 select
-    %(run_id)s,
+    %(run_id)s::bigint,
     c.batch,
     c.vendor,
     c.kind,

@@ -8,7 +8,7 @@ select
     '1d',
     %(verified)s::datemultirange,
     %(provisional)s::datemultirange,
-    %(at)s
+    %(at)s::timestamptz
 from unnest(%(asset_ids)s::bigint []) as a (asset_id)
 order by a.asset_id
 on conflict (asset_id, interval) do update

@@ -15,11 +15,11 @@ select
     %(kind)s,
     %(message)s,
     %(next_step)s,
-    %(at)s,
-    %(at)s,
+    %(at)s::timestamptz as first_failed_at,
+    %(at)s::timestamptz as last_failed_at,
     %(retry_at)s::timestamptz,
-    %(run_id)s,
-    %(call_id)s
+    %(run_id)s::bigint,
+    %(call_id)s::bigint
 from unnest(%(asset_ids)s::bigint []) as a (asset_id)
 order by a.asset_id
 on conflict (vendor, interval, asset_id) where resolved_at is null do update

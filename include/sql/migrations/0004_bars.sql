@@ -19,10 +19,10 @@ create table bar_daily (
     is_final boolean not null,
     source text not null,
     primary key (asset_id, session),
-    check (
-        (num_nulls(open, high, low) = 3)
-        or (low > 0 and high < 'infinity' and low <= least(open, close) and high >= greatest(open, close))
-    )
+    check (coalesce(
+        low > 0 and low <= open and low <= close and high >= open and high >= close and high < 'infinity',
+        num_nulls(open, high, low) = 3
+    ))
 );
 comment on table bar_daily is 'Daily bars, raw prices as traded.';
 comment on column bar_daily.asset_id is 'The asset.';
@@ -55,10 +55,10 @@ create table bar_hourly (
     is_final boolean not null,
     source text not null,
     primary key (asset_id, starts_at),
-    check (
-        (num_nulls(open, high, low) = 3)
-        or (low > 0 and high < 'infinity' and low <= least(open, close) and high >= greatest(open, close))
-    )
+    check (coalesce(
+        low > 0 and low <= open and low <= close and high >= open and high >= close and high < 'infinity',
+        num_nulls(open, high, low) = 3
+    ))
 );
 comment on table bar_hourly is 'Hourly bars anchored at the open of the session, raw prices as traded.';
 comment on column bar_hourly.asset_id is 'The asset.';

@@ -3,10 +3,10 @@
 -- are 8 times larger once compressed.
 
 select create_hypertable(
-    'bar_daily', by_range('session', interval '1 year'),
+    'bar_daily', by_range('session', interval '365 days'),
     create_default_indexes => false, migrate_data => true, if_not_exists => true
 );
 select create_hypertable(
-    'bar_hourly', by_range('starts_at', interval '1 month'),
+    'bar_hourly', by_range('starts_at', interval '30 days'),
     create_default_indexes => false, migrate_data => true, if_not_exists => true
 );

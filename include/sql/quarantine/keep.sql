@@ -4,13 +4,13 @@
 -- used by: storage.bar_writer
 insert into quarantine (call_id, asset_id, symbol, session, record, reason, received_at)
 select
-    %(call_id)s,
+    %(call_id)s::bigint,
     q.asset_id,
     q.symbol,
     q.session,
     q.record,
     q.reason,
-    %(at)s
+    %(at)s::timestamptz
 from unnest(
     %(asset_ids)s::bigint [], %(symbols)s::text [], %(sessions)s::date [], %(records)s::jsonb [], %(reasons)s::text []
 ) as q (asset_id, symbol, session, record, reason)

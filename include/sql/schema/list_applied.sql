@@ -1,6 +1,6 @@
 -- why: what is applied, to compare with the files.
 -- params: none. grain: one row a migration. reads: schema_migration.
--- used by: storage.migrations, storage.doctor
+-- used by: storage.migrations
 select
     name,
     checksum,

@@ -17,7 +17,10 @@ dropped as (
     where
         a.asset_id = m.asset_id
         and a.symbol = any(%(symbols)s::text [])
-        and (m.watchlist_id, m.asset_id) not in (select w.watchlist_id, w.asset_id from wanted as w)
+        and not exists (
+            select from wanted as w
+            where w.watchlist_id = m.watchlist_id and w.asset_id = m.asset_id
+        )
 )
 
 insert into watchlist_member (watchlist_id, asset_id)

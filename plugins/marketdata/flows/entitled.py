@@ -14,45 +14,45 @@ if TYPE_CHECKING:
 
 # A key may have moved to a larger plan: knowledge older than this is found out anew.
 _PROBE_ANEW_AFTER = timedelta(days=7)
+_LONGEST_NOTE = 300
 
 Capability = Literal["market_day", "coin_ohlc", "daily_history"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a key: ``earliest`` is the first day that its daily history reaches, None for no known limit."""
+@dataclass(slots=True)
+class Entitled:
+    """What is known of one key. Read once and kept as long as the task: another task's news costs a probe at most."""
 
-    earliest: date | None = None
-    refused: frozenset[str] = field(default_factory=frozenset)
+    warehouse: Warehouse
+    connection: VendorConnection
+    _found: dict[str, Entitlement] | None = field(default=None, init=False)
 
-    def allows(self, capability: Capability) -> bool:
-        """Whether it is worth asking: everything is, until it was refused."""
-        return capability not in self.refused
+    def allows(self, capability: Capability, on: date) -> bool:
+        """Whether it is worth asking on the day ``on``: everything is, until it was refused."""
+        found = self._fresh(capability, on)
+        return found is None or found.allowed
 
+    def earliest(self, on: date) -> date | None:
+        """The first day that the daily history reaches on the day ``on``, since its window moves; None: no known limit."""
+        found = self._fresh("daily_history", on)
+        if found is None or found.earliest is None:
+            return None
+        return found.earliest + (on - found.learnt_on)
 
-def known(warehouse: Warehouse, connection: VendorConnection, on: date) -> Known:
-    """What is known of the connection's key on the day ``on``. A history window moves on with the days."""
-    found = {
-        name: entry
-        for name, entry in warehouse.entitlements(connection.vendor, connection.key_digest).items()
-        if on - entry.learnt_on < _PROBE_ANEW_AFTER
-    }
-    history = found.get("daily_history")
-    earliest = None
-    if history is not None and history.earliest is not None:
-        earliest = history.earliest + (on - history.learnt_on)
-    return Known(earliest, frozenset(name for name, entry in found.items() if not entry.allowed))
+    def learn_earliest(self, earliest: date, on: date, note: str) -> None:
+        """Remember the first day that the daily history reaches."""
+        self._learn(Entitlement("daily_history", True, earliest, on, note[:_LONGEST_NOTE]))
 
+    def learn_refusal(self, capability: Capability, on: date, note: str) -> None:
+        """Remember that the key may not use ``capability``."""
+        self._learn(Entitlement(capability, False, None, on, note[:_LONGEST_NOTE]))
 
-def learn_history(warehouse: Warehouse, connection: VendorConnection, earliest: date, on: date, note: str) -> None:
-    """Remember the first day that the key's daily history reaches."""
-    warehouse.learn(
-        connection.vendor, connection.key_digest, Entitlement("daily_history", True, earliest, on, note[:300])
-    )
+    def _fresh(self, capability: Capability, on: date) -> Entitlement | None:
+        if self._found is None:
+            self._found = self.warehouse.entitlements(self.connection.vendor, self.connection.key_digest)
+        found = self._found.get(capability)
+        return found if found is not None and on - found.learnt_on < _PROBE_ANEW_AFTER else None
 
-
-def learn_refusal(
-    warehouse: Warehouse, connection: VendorConnection, capability: Capability, on: date, note: str
-) -> None:
-    """Remember that the key may not use ``capability``."""
-    warehouse.learn(connection.vendor, connection.key_digest, Entitlement(capability, False, None, on, note[:300]))
+    def _learn(self, learnt: Entitlement) -> None:
+        self.warehouse.learn(self.connection.vendor, self.connection.key_digest, learnt)
+        self._found = None

@@ -17,7 +17,6 @@ from marketdata.domain.coverage import Span
 from marketdata.domain.planner import CallKind
 from marketdata.domain.sessions import is_settled, today
 from marketdata.errors import KeyRejected, NotEntitled, NotYet, RateLimited, TransientFailure, VendorError
-from marketdata.flows import entitled
 from marketdata.flows.reading import read_market_day, read_single
 from marketdata.flows.services import Services
 from marketdata.flows.silence import reach_of
@@ -88,9 +87,8 @@ def _ask(services: Services, call: Call) -> DailyAnswer:
 
 
 def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
-    connection = services.polygon.get_conn().connection
     on = today("stock", settings.now())
-    earliest = entitled.known(services.warehouse, connection, on).earliest
+    earliest = services.polygon_key.earliest(on)
     _refuse_beyond_history(call, RANGE, earliest)
     asked = Span(max(call.first, earliest or call.first), call.last)
     answer = services.polygon.daily_bars(call.label, asked.first, asked.last)
@@ -98,7 +96,7 @@ def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
     reach = reach_of(services.polygon, call.label, asked, answer.data, known_earliest=earliest)
     if reach.is_clipped and reach.proven is not None:
         note = f"{call.label} asked from {asked.first}, answered from {reach.proven.first}"
-        entitled.learn_history(services.warehouse, connection, reach.proven.first, on, note)
+        services.polygon_key.learn_earliest(reach.proven.first, on, note)
     warnings = [reach.warning] if reach.warning else []
     if reach.is_clipped or asked.first > call.first:
         warnings.append("polygon: the plan's history is shorter than asked; the sessions before it are still missing")
@@ -108,16 +106,15 @@ def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
 
 
 def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
-    connection = services.polygon.get_conn().connection
     session, on = call.first, today("stock", settings.now())
-    _refuse_beyond_history(call, GROUPED, entitled.known(services.warehouse, connection, on).earliest)
+    _refuse_beyond_history(call, GROUPED, services.polygon_key.earliest(on))
     try:
         answer = services.polygon.market_day(session)
     except NotEntitled as error:
         if error.scope == "history":
-            entitled.learn_history(services.warehouse, connection, session + _ONE_DAY, on, str(error))
+            services.polygon_key.learn_earliest(session + _ONE_DAY, on, str(error))
         else:
-            entitled.learn_refusal(services.warehouse, connection, "market_day", on, str(error))
+            services.polygon_key.learn_refusal("market_day", on, str(error))
         raise
     crash_point("after_fetch")
     received = len(answer.data)
@@ -131,26 +128,23 @@ def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
 
 
 def _ask_coin(services: Services, call: Call) -> DailyAnswer:
-    connection = services.coingecko.get_conn().connection
     now = settings.now()
     answer = services.coingecko.daily_closes(call.label, call.first, call.last, now=now)
     crash_point("after_fetch")
     if answer.clipped_to is not None:
         note = f"{call.label} asked from {call.first}, the plan reaches {answer.clipped_to}"
-        entitled.learn_history(services.warehouse, connection, answer.clipped_to, today("crypto", now), note)
+        services.coingecko_key.learn_earliest(answer.clipped_to, today("crypto", now), note)
     return _read_coin(call, answer)
 
 
 def _ask_coin_candles(services: Services, call: Call) -> DailyAnswer:
-    connection = services.coingecko.get_conn().connection
     now = settings.now()
-    known = entitled.known(services.warehouse, connection, today("crypto", now))
-    if call.last < FIRST_CANDLE or not known.allows("coin_ohlc"):
+    if call.last < FIRST_CANDLE or not services.coingecko_key.allows("coin_ohlc", today("crypto", now)):
         return _ask_coin(services, call)
     try:
         answer = services.coingecko.daily_ohlc(call.label, call.first, call.last, now=now)
     except NotEntitled as error:
-        entitled.learn_refusal(services.warehouse, connection, "coin_ohlc", today("crypto", now), str(error))
+        services.coingecko_key.learn_refusal("coin_ohlc", today("crypto", now), str(error))
         return _ask_coin(services, call)
     crash_point("after_fetch")
     return _read_coin(call, answer)

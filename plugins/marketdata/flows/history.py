@@ -16,7 +16,6 @@ from marketdata.domain.coverage import Gap, Span
 from marketdata.domain.planner import CallPlan, Limits, plan_coin_calls, plan_stock_calls, to_batches
 from marketdata.domain.ranges import window
 from marketdata.domain.sessions import expected_through, new_york_date, today
-from marketdata.flows import entitled
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
 from marketdata.hooks.coingecko import CoinGeckoHook
@@ -138,8 +137,8 @@ def _plan_stocks(
 ) -> CallPlan:
     followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "polygon"}
     gaps = _gaps(services, request, followed, "stock", as_of, now)
-    known = entitled.known(services.warehouse, services.polygon.get_conn().connection, new_york_date(now))
-    return plan_stock_calls(gaps, followed, Limits(market_day=known.allows("market_day"), earliest=known.earliest))
+    on, key = new_york_date(now), services.polygon_key
+    return plan_stock_calls(gaps, followed, Limits(market_day=key.allows("market_day", on), earliest=key.earliest(on)))
 
 
 def _plan_coins(
@@ -147,11 +146,10 @@ def _plan_coins(
 ) -> CallPlan:
     followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "coingecko"}
     gaps = _gaps(services, request, followed, "crypto", as_of, now)
-    connection = services.coingecko.get_conn().connection
-    known = entitled.known(services.warehouse, connection, today("crypto", now))
-    ohlc = connection.is_paid and known.allows("coin_ohlc")
+    on, key = today("crypto", now), services.coingecko_key
+    ohlc = key.connection.is_paid and key.allows("coin_ohlc", on)
     credits_left = services.coingecko.get_conn().quota.left("batch").credits
-    limits = Limits(earliest=known.earliest, ohlc=ohlc, max_days=180 if ohlc else None, max_calls=credits_left)
+    limits = Limits(earliest=key.earliest(on), ohlc=ohlc, max_days=180 if ohlc else None, max_calls=credits_left)
     return plan_coin_calls(gaps, followed, limits)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from marketdata.flows.entitled import Entitled
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.connection import VendorConnection, from_airflow
 from marketdata.hooks.databases import cache_url, warehouse_dsn
@@ -16,11 +17,13 @@ from marketdata.storage.warehouse import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """An open warehouse and both vendors. For one thread at a time."""
+    """An open warehouse, both vendors and what is known of our keys there. For one thread at a time."""
 
     warehouse: Warehouse
     polygon: PolygonHook
     coingecko: CoinGeckoHook
+    polygon_key: Entitled
+    coingecko_key: Entitled
 
 
 @contextmanager
@@ -47,4 +50,4 @@ def connected(
         coins = CoinGeckoHook(connection=coingecko, quota=Quota.of(coingecko, redis_url))
         stack.callback(stocks.close)
         stack.callback(coins.close)
-        yield Services(warehouse, stocks, coins)
+        yield Services(warehouse, stocks, coins, Entitled(warehouse, polygon), Entitled(warehouse, coingecko))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from marketdata import settings
 from marketdata.domain.bars import DailyBars
-from marketdata.errors import NotEntitled, VendorError
+from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks import coingecko_refusals
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.paths import segment
@@ -119,7 +119,7 @@ class CoinGeckoHook(VendorHook):
             facts = [self._credits() if connection.is_paid else f"plan {connection.plan}"]
             facts.append(f"{connection.requests_per_minute} calls a minute are used at most")
             facts.append(f"history: {connection.history_days} days" if connection.history_days else "history: all")
-            facts.append(f"daily candles: {'yes' if self._has_candles() else 'not in the plan'}")
+            facts.append(f"daily candles: {self._candles()}")
         except VendorError as error:
             return False, str(error)
         return True, "; ".join(facts)
@@ -131,13 +131,15 @@ class CoinGeckoHook(VendorHook):
             f" {key.current_remaining_monthly_calls:,} of {key.monthly_call_credit:,} credits left this month"
         )
 
-    def _has_candles(self) -> bool:
+    def _candles(self) -> str:
         yesterday = settings.now().date() - _ONE_DAY
         try:
             self.daily_ohlc("bitcoin", yesterday, yesterday)
         except NotEntitled:
-            return False
-        return True
+            return "not in the plan"
+        except RateLimited:
+            return "not asked, the quota is used up"
+        return "yes"
 
 
 def _pieces(first: date, last: date) -> Iterator[tuple[date, date]]:

@@ -166,6 +166,7 @@ class Exchange:
     def _attempt(self, url: str, decoder: msgspec.json.Decoder[T]) -> T:
         started = time.perf_counter()
         self._requests += 1
+        self._status = 0
         try:
             received = self._session.transport.get(url)
         except WireFailure as error:
@@ -207,16 +208,16 @@ class Exchange:
         return self._broken(f"the vendor answers {received.status}; {self._shown(received)}")
 
     def _wait_for_next_try(self, error: VendorError, failures: int) -> None:
-        """Sleep, all other processes of the key as well after a 429; raise ``error`` where trying again is no use."""
-        asked = error.retry_after
-        limited = isinstance(error, RateLimited)
-        wait = backoff(failures, self._session.chance) if asked is None else asked
-        if limited:
+        """Sleep before the next try, after a 429 with all who use the key; raise ``error`` where no try is left."""
+        is_last = failures == self._session.patience.tries
+        wait = error.retry_after
+        if wait is None:
+            wait = CAP_SECONDS if is_last else backoff(failures, self._session.chance)
+        if isinstance(error, RateLimited):
             self._rate_limited += 1
+            error.retry_after = wait
             self._session.quota.push_back(min(wait, _LONGEST_PUSH_BACK))
-        if failures == self._session.patience.tries or wait > CAP_SECONDS:
-            if limited and asked is None:
-                error.retry_after = CAP_SECONDS
+        if is_last or wait > CAP_SECONDS:
             raise error
         self._session.sleep(wait)
 

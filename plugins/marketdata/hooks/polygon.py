@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from marketdata import settings
 from marketdata.domain.bars import DailyBars, empty_daily_bars
 from marketdata.domain.sessions import new_york_date, previous_session
-from marketdata.errors import NotEntitled, VendorError
+from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks import polygon_refusals
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.http import Exchange
@@ -124,6 +124,8 @@ class PolygonHook(VendorHook):
             bars = self.daily_bars("AAPL", date(2003, 9, 10), today).data
         except NotEntitled:
             return "history: shorter than asked, and the vendor does not say since when"
+        except RateLimited:
+            return "history: not asked, the quota is used up"
         return f"history: from {bars.session[0]}" if len(bars) else "history: none"
 
     def _allows(self, name: str, path: str) -> str:
@@ -131,6 +133,8 @@ class PolygonHook(VendorHook):
             self._probe(name, path, path)
         except NotEntitled:
             return f"{name}: not in the plan"
+        except RateLimited:
+            return f"{name}: not asked, the quota is used up"
         return f"{name}: yes"
 
     def _probe(self, what: str, path: str, endpoint: str) -> None:

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import redis
 
 from marketdata.domain.bars import Vendor
-from marketdata.errors import RateLimited
+from marketdata.errors import ConfigurationError, RateLimited
 from marketdata.hooks.connection import VendorConnection
 from marketdata.hooks.windows import LocalWindows, Rate, SharedWindows, Windows
 
@@ -64,7 +64,7 @@ class Quota:
         self,
         vendor: Vendor,
         shared: Windows | None,
-        local: Windows,
+        local: LocalWindows,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -80,14 +80,22 @@ class Quota:
 
     @classmethod
     def of(cls, connection: VendorConnection, redis_url: str | None) -> Quota:
-        """The quota of an account; without ``redis_url`` each process keeps to its share."""
+        """The quota of an account; without ``redis_url`` each process keeps to its share.
+
+        Raises ConfigurationError when ``redis_url`` is malformed; a server that is away is no error.
+        """
         name = f"{connection.vendor}:{connection.key_digest}"
         local = LocalWindows(name, rates_of(connection, processes=connection.fallback_processes))
         if redis_url is None:
             return cls(connection.vendor, None, local)
-        shared = SharedWindows(
-            redis_url, name, rates_of(connection), connection.credits_per_month, connection.realtime_share
-        )
+        try:
+            shared = SharedWindows(
+                redis_url, name, rates_of(connection), connection.credits_per_month, connection.realtime_share
+            )
+        except ValueError:  # its text may hold the password
+            raise ConfigurationError(
+                "the address of Redis", "it is no Redis URL", "write it like redis://:password@host:6379/0"
+            ) from None
         return cls(connection.vendor, shared, local)
 
     def acquire(self, priority: Priority, max_wait: float) -> None:
@@ -106,8 +114,7 @@ class Quota:
     def push_back(self, seconds: float) -> None:
         """Nobody who uses this key sends for ``seconds``."""
         self._local.push_back(seconds)
-        if self._shared_or_none():
-            self._on_shared(lambda windows: windows.push_back(seconds))
+        self._on_shared(lambda windows: windows.push_back(seconds))
 
     def left(self, priority: Priority = "batch") -> Left:
         """What ``priority`` may still send; takes nothing."""
@@ -125,15 +132,12 @@ class Quota:
             self._local.note(batch)  # so that the share is already used up should Redis go away now
         return wait
 
-    def _shared_or_none(self) -> Windows | None:
-        return self._shared if self._clock() >= self._broken_until else None
-
     def _on_shared(self, action: Callable[[Windows], R]) -> R | None:
-        windows = self._shared_or_none()
-        if windows is None:
+        """What ``action`` says on the shared windows; None while there are none to be had."""
+        if self._shared is None or self._clock() < self._broken_until:
             return None
         try:
-            return action(windows)
+            return action(self._shared)
         except redis.RedisError as error:
             self._broken_until = self._clock() + _BREAK_SECONDS
             log.warning(

@@ -10,7 +10,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, cast
@@ -19,8 +19,6 @@ import redis
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 _PREFIX = "marketdata:quota"
 _SOCKET_SECONDS = 0.25
@@ -55,9 +53,6 @@ class Windows(Protocol):
     def take(self, batch: bool) -> float:
         """0.0 when one request may be sent now, and is counted; else seconds until it is worth asking again."""
 
-    def note(self, batch: bool) -> None:
-        """Count a request that was permitted elsewhere."""
-
     def push_back(self, seconds: float) -> None:
         """Permit nothing for ``seconds``; never shortens a pause."""
 
@@ -80,6 +75,7 @@ class LocalWindows:
         return pause if pause > 0 else _hit(self._limiter, self._name, self._rates, batch, time.time)
 
     def note(self, batch: bool) -> None:
+        """Count a request that was permitted elsewhere."""
         for rate in self._rates:
             self._limiter.hit(rate.place(batch), self._name)
 
@@ -110,8 +106,6 @@ class SharedWindows:
             key_prefix=_PREFIX,
             socket_timeout=_SOCKET_SECONDS,
             socket_connect_timeout=_SOCKET_SECONDS,
-            # The default tries a hung server several times: 7 s a command instead of 0.25 s.
-            retry=cast("float", Retry(NoBackoff(), 0)),
         )
         self._client = cast("redis.Redis", self._storage.storage)
         self._limiter = MovingWindowRateLimiter(self._storage)
@@ -123,10 +117,6 @@ class SharedWindows:
             return wait
         wait = _hit(self._limiter, self._name, self._rates, batch, self._storage.now)
         return wait if wait > 0 else self._spend_credit(batch)
-
-    def note(self, batch: bool) -> None:
-        for rate in self._rates:
-            self._limiter.hit(rate.place(batch), self._name)
 
     def push_back(self, seconds: float) -> None:
         milliseconds = math.ceil(seconds * 1000)
@@ -204,8 +194,14 @@ class SharedWindows:
 
 
 class _ServerClockStorage(RedisStorage):
-    """The library's storage on the server's clock: with each worker's own, a skew of seconds would break the window."""
+    """The library's storage on the server's clock: with each worker's own, a skew of seconds would break the window.
 
+    The script takes its instant from the server; ``now`` only estimates it, to say how long to wait.
+    """
+
+    SCRIPT_ACQUIRE_MOVING_WINDOW = RedisStorage.SCRIPT_ACQUIRE_MOVING_WINDOW.replace(
+        b"tonumber(ARGV[1])", b"(function(t) return t[1] + t[2] / 1000000 end)(redis.call('TIME'))"
+    )
     _ahead = 0.0
 
     def set_clock(self, server_time: float) -> None:
@@ -214,21 +210,15 @@ class _ServerClockStorage(RedisStorage):
     def now(self) -> float:
         return time.time() + self._ahead
 
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        taken = self.lua_acquire_moving_window([self.prefixed_key(key)], [self.now(), limit, expiry, amount])
-        return bool(taken)
-
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         now = self.now()
         window = cast("list[bytes] | None", self.lua_moving_window([self.prefixed_key(key)], [now - expiry, limit]))
         return (float(window[0]), int(window[1])) if window else (now, 0)
 
 
-class _Clock(Protocol):
-    def __call__(self) -> float: ...
-
-
-def _hit(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool, now: _Clock) -> float:
+def _hit(
+    limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool, now: Callable[[], float]
+) -> float:
     """Take a place in every window, the shortest first, since a place taken in vain there is soon free again."""
     for rate in rates:
         place = rate.place(batch)

@@ -52,9 +52,9 @@ class _Row:
 def load_assets(connection: Connection, rows: Iterable[Mapping[str, str | None]]) -> LoadedAssets:
     """Insert or update assets with their lists. ``rows`` have ``COLUMNS``, all text, empty for unknown.
 
-    ``watchlists`` are separated by ``;``, ``market_overview`` is a place from 1. A loaded asset is on just the lists that
-    its row names. Assets that no row names stay as they are. InvalidRequest names the first bad row; nothing is loaded
-    then.
+    ``watchlists`` are separated by ``;``, ``market_overview`` is a place from 1. A loaded asset is on just the lists
+    that its row names. Assets that no row names stay as they are. InvalidRequest names the first bad row; nothing is
+    loaded then.
     """
     parsed = [_parse(number, row) for number, row in enumerate(rows, start=1)]
     _refuse_repeated(parsed)
@@ -154,5 +154,7 @@ def _refuse_repeated(rows: Sequence[_Row]) -> None:
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
         if row.symbol in seen:
-            raise InvalidRequest(f"row {number}, symbol {row.symbol!r}", "it stands there twice", "keep one of the rows")
+            raise InvalidRequest(
+                f"row {number}, symbol {row.symbol!r}", "it stands there twice", "keep one of the rows"
+            )
         seen.add(row.symbol)

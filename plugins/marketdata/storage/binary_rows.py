@@ -46,8 +46,8 @@ def encode(
     copies = []
     for nulls, chosen in _by_nulls(given, length):
         rows = _rows(columns, nulls, chosen, length)
-        for start in range(0, len(rows), rows_a_copy):
-            copies.append(b"".join((HEADER, rows[start : start + rows_a_copy].tobytes(), TRAILER)))
+        starts = range(0, len(rows), rows_a_copy)
+        copies.extend(HEADER + rows[start : start + rows_a_copy].tobytes() + TRAILER for start in starts)
     return copies
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
@@ -24,7 +24,7 @@ class Call(PlannedCall):
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What the answer cost and held. ``elapsed_ms`` has waits in it; ``digest`` is the SHA-256 of the bodies, in hex."""
+    """What the answer cost and held. ``elapsed_ms`` has waits in it; ``digest`` is the bodies' SHA-256, in hex."""
 
     endpoint: str
     status: int
@@ -53,11 +53,11 @@ class QuarantineRow:
 class DailyAnswer:
     """An authoritative answer to one call, checked, and what it proves.
 
-    ``asset_ids`` and ``is_final`` have one element a bar. ``covered`` are the assets that the answer speaks for, with or
-    without a bar; for each of them ``verified`` and ``provisional`` (disjoint) are the days now answered, and ``absent``
-    the (asset, session) pairs that it proves to have no bar. ``fetched_at`` is the aware instant of the answer. A bar is
-    stored as given: what a later answer leaves out (a volume, a candle) is null then, so sources that each give a part
-    of a bar are joined before.
+    ``asset_ids`` and ``is_final`` have one element a bar. ``covered`` are the assets that the answer speaks for, with
+    or without a bar; for each of them ``verified`` and ``provisional`` (disjoint) are the days now answered, and
+    ``absent`` the (asset, session) pairs that it proves to have no bar. ``fetched_at`` is the aware instant of the
+    answer. A bar is stored as given: what a later answer leaves out (a volume, a candle) is null then, so sources that
+    each give a part of a bar are joined before.
     """
 
     bars: DailyBars
@@ -69,7 +69,7 @@ class DailyAnswer:
     facts: CallFacts
     provisional: Spans = ()
     absent: tuple[tuple[int, date], ...] = ()
-    quarantined: tuple[QuarantineRow, ...] = field(default=())
+    quarantined: tuple[QuarantineRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

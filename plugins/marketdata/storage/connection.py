@@ -154,7 +154,7 @@ def translated(error: psycopg.Error, dsn: str) -> StorageError:
         return DatabaseReadOnly(where, why, "point the DSN at the primary, or unset default_transaction_read_only")
     if isinstance(error, _SCHEMA_ERRORS):
         return SchemaMismatch(where, why, MIGRATE)
-    if isinstance(error, errors.QueryCanceled | _COLLISIONS):
+    if isinstance(error, (errors.QueryCanceled, *_COLLISIONS)):
         return DatabaseBusy(where, why, "look for a long transaction in pg_stat_activity, then try again")
     if isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailable(where, why, "see the server's log, its disk and its connections, then try again")

@@ -24,7 +24,7 @@ def record_failure(
     failed_at: datetime,
     retry_at: datetime | None,
 ) -> None:
-    """Close ``call`` as failed and keep the cause for each asset, or once for the whole market if ``asset_ids`` is None.
+    """Close ``call`` as failed and keep the cause for each asset; ``asset_ids`` None: once, for the whole market.
 
     ``sessions`` are those still missing. ``retry_at`` None: trying again helps only after somebody acted.
     """

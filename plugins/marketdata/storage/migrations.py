@@ -70,6 +70,13 @@ def check_schema(connection: Connection) -> None:
         raise SchemaMismatch("the schema", f"it is older than the code: {', '.join(lacking)} not applied", MIGRATE)
 
 
+def waiting_migrations(connection: Connection) -> list[str]:
+    """The files that could be applied now: those that waited for a TimescaleDB that has arrived."""
+    applied, available = _applied(connection), level(connection)
+    migrations = load_migrations(sql_directory() / "migrations")
+    return [m.name for m in migrations if m.needs <= available and not applied.get(m.name, ("", False))[1]]
+
+
 @cache
 def load_migrations(directory: Path) -> tuple[Migration, ...]:
     """The files of a directory in order of their numbers."""

@@ -82,9 +82,7 @@ def open_run(
 
 def find_run(connection: Connection, dag_id: str, airflow_run_id: str) -> int | None:
     """The run_id of an Airflow run; None if it never opened one."""
-    row = connection.execute(
-        statement("runs/find"), {"dag_id": dag_id, "airflow_run_id": airflow_run_id}
-    ).fetchone()
+    row = connection.execute(statement("runs/find"), {"dag_id": dag_id, "airflow_run_id": airflow_run_id}).fetchone()
     return None if row is None else int(str(row[0]))
 
 

@@ -1,7 +1,7 @@
 """The warehouse: everything that flows and pages may ask of the database, each call one transaction.
 
-    with Warehouse.open(dsn) as warehouse:
-        run_id = warehouse.open_run(dag_id="historical_daily", ...)
+with Warehouse.open(dsn) as warehouse:
+    run_id = warehouse.open_run(dag_id="historical_daily", ...)
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ class Warehouse:
         """The assets with these house symbols, or all that are followed; InvalidRequest names unknown ones."""
         return self._transact(lambda connection: assets.find_assets(connection, symbols))
 
-    def missing(
-        self, market: gaps.Market, window: Span, *, asset_ids: Sequence[int] | None, today: date
-    ) -> list[Gap]:
+    def missing(self, market: gaps.Market, window: Span, *, asset_ids: Sequence[int] | None, today: date) -> list[Gap]:
         """What is missing in a window; see :func:`marketdata.storage.gaps.missing`."""
         return self._transact(
             lambda connection: gaps.missing(connection, market, window, asset_ids=asset_ids, today=today)
@@ -97,9 +95,7 @@ class Warehouse:
         warnings: Sequence[str] = (),
     ) -> None:
         """Replace what the run has not made yet; ``assets`` miss something, ``warnings`` are the plan's own."""
-        self._transact(
-            lambda connection: runs.save_plan(connection, run_id, batches, assets=assets, warnings=warnings)
-        )
+        self._transact(lambda connection: runs.save_plan(connection, run_id, batches, assets=assets, warnings=warnings))
 
     def batches(self, run_id: int) -> list[tuple[int, str]]:
         """Number and label of each batch with calls to make."""

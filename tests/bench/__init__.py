@@ -1,0 +1,1 @@
+"""Speed and cost of the daily history, measured on this machine in one run: ``python -m tests.bench``."""

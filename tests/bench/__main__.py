@@ -1,0 +1,78 @@
+"""``python -m tests.bench [SCENE ...]``: measure, print, and (all scenes only) write ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable
+
+import psycopg
+from rich.console import Console
+
+from marketdata.errors import MarketDataError
+from tests.bench import resend, scenes, scheduled
+from tests.bench.scenes import Figure
+from tests.bench.stage import ROOT, Stage, raised
+
+SCENES: dict[str, Callable[[Stage], list[Figure]]] = {
+    "calls": scenes.vendor_calls,
+    "market_day": scenes.market_day,
+    "first_load": scenes.first_load,
+    "resend": resend.resend,
+    "imports": scenes.imports,
+    "scheduled": scheduled.scheduled,
+}
+PAGE = ROOT / "docs" / "performance.md"
+_INTRODUCTION = """# Performance
+
+Written by `make bench`: medians with minimum and maximum, everything in one run on one server. Compare the ratios, not
+the seconds: the machine is small and shared. Market data comes from the simulator, whose answers are prepared
+beforehand; the database has its durable settings on.
+"""
+
+
+def main() -> int:
+    """Exit status 1 when a goal is missed."""
+    console = Console(soft_wrap=True)
+    logging.disable(logging.WARNING)
+    chosen = sys.argv[1:] or list(SCENES)
+    figures: list[Figure] = []
+    try:
+        with raised() as stage:
+            where = _where(stage)
+            for name in chosen:
+                for figure in SCENES[name](stage):
+                    figures.append(figure)
+                    verdict = "" if not figure.goal else "met: " if figure.met else "MISSED: "
+                    console.print(f"{figure.what}: {figure.measured}  {verdict}{figure.goal}", highlight=False)
+    except MarketDataError as error:
+        console.print(str(error))
+        return 1
+    if len(chosen) == len(SCENES):
+        PAGE.write_text(_page(where, figures), encoding="utf-8")
+        console.print(f"written: {PAGE.relative_to(ROOT)}")
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+def _where(stage: Stage) -> str:
+    with psycopg.connect(stage.database.dsn()) as connection:
+        version = connection.info.parameter_status("server_version")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{machine}, Python {platform.python_version()}, PostgreSQL {version}"
+
+
+def _page(where: str, figures: list[Figure]) -> str:
+    rows = [f"| {one.what} | {one.goal} | {one.measured} | {_verdict(one)} |" for one in figures]
+    return "\n".join([_INTRODUCTION, where + ".\n", "| what | goal | measured | |", "|---|---|---|---|", *rows, ""])
+
+
+def _verdict(figure: Figure) -> str:
+    if not figure.goal:
+        return ""
+    return "met" if figure.met else "**missed**"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A whole stack for the session: its own servers, simulator and Airflow, in a directory that is thrown away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from local import postgres, processes
+from local.airflow_api import AirflowApi
+from local.simulator.admin import SimulatorAdmin
+from local.stack import Stack
+
+DAG_ID = "historical_daily"
+RUN_SECONDS = 180.0
+
+_WIPE = """
+    truncate marketdata.bar_daily, marketdata.bar_revision, marketdata.coverage, marketdata.absence,
+        marketdata.fetch_failure, marketdata.quarantine, marketdata.entitlement, marketdata.ingest_call,
+        marketdata.ingest_run cascade
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that has ended: Airflow's verdict and what ``close_run`` returned."""
+
+    run_id: str
+    state: str
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """The history job in a real scheduler, with the vendor and the database that it works on."""
+
+    api: AirflowApi
+    vendor: SimulatorAdmin
+    dsn: str
+
+    def run(self, **conf: object) -> Ended:
+        """Trigger the job with ``conf`` and wait until the run has ended."""
+        answer = self.api.trigger(DAG_ID, dict(conf))
+        assert answer.ok, answer.text
+        return self.wait(answer.json()["dag_run_id"])
+
+    def wait(self, run_id: str) -> Ended:
+        """Wait until a run has ended."""
+        state = self.api.wait_for_run(DAG_ID, run_id, seconds=RUN_SECONDS)
+        return Ended(run_id, state, self.api.xcom(DAG_ID, run_id, "close_run"))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the database."""
+        with psycopg.connect(self.dsn, options="-c search_path=marketdata") as connection:
+            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    environ = {"PATH": os.environ["PATH"], "MARKETDATA_AIRFLOW_PORT": str(processes.free_port())}
+    environ |= {name: os.environ[name] for name in ("PG_BINDIR", "VALKEY_SERVER") if name in os.environ}
+    stack = Stack(tmp_path_factory.mktemp("stack"), environ=environ, postgres_settings=postgres.THROW_AWAY)
+    addresses = stack.up()
+    try:
+        for process in stack.state.remembered().values():
+            processes.guard(process, signal.SIGTERM)
+        api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
+        yield Scheduler(api, SimulatorAdmin(addresses.SIMULATOR_URL), addresses.MARKETDATA_DSN)
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def first_scheduled_run(_stack: Scheduler) -> Ended:
+    """The run that the schedule starts by itself when the DAG is unpaused: that of the newest session."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while not _stack.api.unpause(DAG_ID) or not _stack.api.runs(DAG_ID):
+        assert _stack.api.import_errors() == []
+        assert time.monotonic() < deadline, "the schedule started no run"
+        time.sleep(0.25)
+    (scheduled,) = _stack.api.runs(DAG_ID)
+    assert scheduled["run_type"] == "scheduled"
+    return _stack.wait(scheduled["dag_run_id"])
+
+
+@pytest.fixture
+def scheduler(_stack: Scheduler, first_scheduled_run: Ended) -> Scheduler:
+    """The scheduler with nothing stored yet and a vendor without faults."""
+    assert first_scheduled_run.state in {"success", "failed"}
+    _stack.vendor.reset()
+    with psycopg.connect(_stack.dsn) as connection:
+        connection.execute(_WIPE)
+    return _stack

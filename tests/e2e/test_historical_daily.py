@@ -1,0 +1,139 @@
+"""``historical_daily`` from the trigger to the stored rows, through a real scheduler."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from marketdata.domain.ranges import window
+from marketdata.domain.sessions import expected_through, sessions
+from tests.e2e.conftest import DAG_ID
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Ended, Scheduler
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+_BARS = (
+    "select symbol, session, open, high, low, close, volume from bar_daily join asset using (asset_id) order by 1, 2"
+)
+
+
+def last_year() -> list[date]:
+    """The sessions that range 1Y means now."""
+    now = datetime.now(UTC)
+    asked = window("1Y", now.date(), asset_class="stock")
+    return sessions(asked.first, expected_through("stock", now))
+
+
+def vendor_bars(scheduler: Scheduler, symbol: str, first: date, last: date) -> list[dict[str, Any]]:
+    """What the vendor itself says about a symbol."""
+    address = f"{scheduler.vendor.base}/massive/v2/aggs/ticker/{symbol}/range/1/day/{first}/{last}"
+    key = {"Authorization": "Bearer demo-polygon-starter"}
+    answer = requests.get(address, params={"adjusted": "false", "limit": "50000"}, headers=key, timeout=30)
+    found: list[dict[str, Any]] = answer.json()["results"]
+    return found
+
+
+def test_the_schedule_brings_the_history_of_all_assets(first_scheduled_run: Ended) -> None:
+    assert first_scheduled_run.state == "success"
+    report = first_scheduled_run.report
+    assert report["state"] == "success"
+    assert report["failed_symbols"] == []
+    assert report["inserted"] > 40 * 200
+
+
+@pytest.mark.promise("P1")
+def test_a_trigger_stores_exactly_the_bars_asked_for_and_again_stores_nothing(scheduler: Scheduler) -> None:
+    symbols = ["AAPL", "GOOGL", "MSFT"]
+    ended = scheduler.run(range="1Y", symbols=symbols)
+    assert (ended.state, ended.report["state"]) == ("success", "success")
+
+    days = last_year()
+    stored = scheduler.rows(_BARS)
+    assert [(symbol, session) for symbol, session, *_ in stored] == [
+        (symbol, day) for symbol in symbols for day in days
+    ]
+    for symbol in symbols:
+        bars = vendor_bars(scheduler, symbol, days[0], days[-1])
+        assert [row[2:] for row in stored if row[0] == symbol] == [
+            (bar["o"], bar["h"], bar["l"], bar["c"], bar["v"]) for bar in bars
+        ]
+    assert ended.report["inserted"] == ended.report["received"] == len(stored)
+
+    again = scheduler.run(range="1Y", symbols=symbols)
+    assert again.state == "success"
+    assert (again.report["inserted"], again.report["changed"]) == (0, 0)
+    assert scheduler.rows(_BARS) == stored
+
+
+@pytest.mark.promise("P4")
+def test_a_symbol_that_fails_makes_the_run_partial_and_leaves_its_neighbours_whole(scheduler: Scheduler) -> None:
+    scheduler.vendor.add_fault("status", status=403, match="/ticker/MSFT/")
+    ended = scheduler.run(range="7D", symbols=["AAPL", "MSFT"])
+    assert (ended.state, ended.report["state"]) == ("success", "partial")
+    (failed,) = ended.report["failed_symbols"]
+    assert failed.startswith("MSFT: ")
+    assert {symbol for symbol, *_ in scheduler.rows(_BARS)} == {"AAPL"}
+
+    scheduler.vendor.reset()
+    healed = scheduler.run(range="7D", symbols=["AAPL", "MSFT"])
+    assert healed.report["state"] == "success"
+    assert {symbol for symbol, *_ in scheduler.rows(_BARS)} == {"AAPL", "MSFT"}
+
+
+@pytest.mark.promise("P4")
+def test_a_run_in_which_every_symbol_failed_is_never_green(scheduler: Scheduler) -> None:
+    scheduler.vendor.add_fault("status", status=403, match="/ticker/")
+    ended = scheduler.run(range="7D", symbols=["AAPL", "MSFT"])
+    assert (ended.state, ended.report["state"]) == ("failed", "failed")
+    assert len(ended.report["failed_symbols"]) == 2
+    assert scheduler.rows(_BARS) == []
+
+
+def test_an_unknown_symbol_fails_the_run_and_is_named(scheduler: Scheduler) -> None:
+    ended = scheduler.run(range="7D", symbols=["AAPL", "AAPLE"])
+    assert ended.state == "failed"
+    log = scheduler.api.task_log(DAG_ID, ended.run_id, "plan_calls")
+    assert "AAPLE" in log
+    assert "Next: " in log
+    assert scheduler.rows(_BARS) == []
+    assert scheduler.vendor.requests() == []
+
+
+def test_a_key_that_does_not_exist_fails_the_run_and_is_named(scheduler: Scheduler) -> None:
+    ended = scheduler.run(rnage="7D")
+    assert ended.state == "failed"
+    log = scheduler.api.task_log(DAG_ID, ended.run_id, "plan_calls")
+    assert "rnage" in log
+    assert scheduler.vendor.requests() == []
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"range": "2Y"},
+        {"symbols": ["AAPL\n"]},
+        {"symbols": ["../x"]},
+        {"symbols": ["'; drop table asset; --"]},
+        {"symbols": ["A" * 200]},
+        {"symbols": "AAPL"},
+        {"dry_run": "yes"},
+    ],
+)
+def test_malformed_parameters_are_refused_before_a_run_exists(scheduler: Scheduler, conf: dict[str, Any]) -> None:
+    before = len(scheduler.api.runs(DAG_ID))
+    answer = scheduler.api.trigger(DAG_ID, conf)
+    assert answer.status_code == requests.codes.bad_request
+    assert next(iter(conf)) in answer.text
+    assert len(scheduler.api.runs(DAG_ID)) == before
+
+
+def test_a_dry_run_plans_and_asks_the_vendor_nothing(scheduler: Scheduler) -> None:
+    ended = scheduler.run(range="1M", symbols=["AAPL", "MSFT"], dry_run=True)
+    assert (ended.state, ended.report["state"]) == ("success", "dry_run")
+    assert scheduler.rows(_BARS) == []
+    assert scheduler.vendor.requests() == []

@@ -1,0 +1,202 @@
+"""Sessions, transactions and errors: what a database in trouble looks like to the flows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from marketdata.errors import (
+    ConfigurationError,
+    DatabaseBusy,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    SchemaMismatch,
+)
+from marketdata.storage.connection import CONNECT_ATTEMPTS, MAX_ATTEMPTS, Connection, Database, connect
+from marketdata.storage.warehouse import Warehouse
+from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars
+
+NOWHERE = "postgresql://someone:hunter2secret@127.0.0.1:1/marketdata"
+
+
+def _without_waiting(dsn: str) -> tuple[Database, list[float]]:
+    waits: list[float] = []
+    return Database(dsn, wait=waits.append), waits
+
+
+def _nothing(_connection: Connection) -> None:
+    """Work that needs only a session."""
+
+
+@pytest.mark.fault("D01")
+@pytest.mark.promise("P8")
+def test_a_database_that_is_down_is_named_without_its_password() -> None:
+    database, waits = _without_waiting(NOWHERE)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        database.transact(_nothing)
+    assert len(waits) == CONNECT_ATTEMPTS - 1
+    assert "database marketdata at 127.0.0.1:1" in str(caught.value)
+    assert "Next: check that the server runs" in str(caught.value)
+    assert caught.value.retryable
+    assert "hunter2secret" not in repr(caught.value)
+
+
+@pytest.mark.fault("D01")
+def test_a_malformed_address_is_a_configuration_error_that_does_not_show_it() -> None:
+    with pytest.raises(ConfigurationError, match="malformed") as caught:
+        connect("postgresql://user:hunter2secret@host:notaport:9/x y=z")
+    assert "hunter2secret" not in str(caught.value)
+
+
+@pytest.mark.fault("D06")
+def test_a_read_only_database_is_refused_at_once(dsn: str) -> None:
+    database, waits = _without_waiting(make_conninfo(dsn, options="-c default_transaction_read_only=on"))
+    with pytest.raises(DatabaseReadOnly, match="read-only") as caught:
+        database.transact(_nothing)
+    assert waits == [], "waiting does not make a standby a primary"
+    assert not caught.value.retryable
+
+
+@pytest.mark.fault("D06")
+def test_a_database_that_turns_read_only_is_told_apart_from_one_that_is_down(ledger: Ledger) -> None:
+    database, waits = _without_waiting(ledger.dsn)
+    database.transact(lambda connection: connection.execute("set default_transaction_read_only = on"))
+    with pytest.raises(DatabaseReadOnly):
+        database.transact(lambda connection: connection.execute("delete from bar_daily"))
+    assert waits == []
+    database.close()
+
+
+@pytest.mark.fault("D05")
+def test_a_lock_held_elsewhere_ends_in_a_clear_error_not_in_a_hang(ledger: Ledger) -> None:
+    call = ledger.call()
+    with _holding(ledger.dsn, "lock table bar_daily in access exclusive mode"):
+        database, waits = _without_waiting(make_conninfo(ledger.dsn, options="-c lock_timeout=20ms"))
+        with pytest.raises(DatabaseBusy, match="lock timeout") as caught:
+            Warehouse(database).store_daily(call, answer(1, bars({MONDAY: 10.0})))
+        database.close()
+    assert len(waits) == MAX_ATTEMPTS - 1
+    assert caught.value.retryable
+    assert ledger.closes() == {}
+
+
+@pytest.mark.fault("D05")
+def test_a_session_waits_no_longer_than_the_catalogue_says(dsn: str) -> None:
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    with connect(dsn) as connection:
+        found = [connection.execute("select current_setting(%s)", (name,)).fetchone() for name in names]
+    assert found == [("5s",), ("1min",), ("1min",)]
+
+
+@pytest.mark.fault("D04")
+def test_a_deadlock_is_repeated_until_both_are_stored(dsn: str) -> None:
+    with connect(dsn, autocommit=True) as connection:
+        connection.execute("create table pair (id int primary key, written int default 0)")
+        connection.execute("insert into pair (id) values (1), (2)")
+    both_hold_one = threading.Barrier(2)
+    attempts: list[int] = []
+
+    def write(first: int, second: int) -> None:
+        tried = 0
+
+        def work(connection: Connection) -> None:
+            nonlocal tried
+            tried += 1
+            connection.execute("update pair set written = written + 1 where id = %s", (first,))
+            if tried == 1:
+                both_hold_one.wait(timeout=30)
+            connection.execute("update pair set written = written + 1 where id = %s", (second,))
+
+        database = Database(make_conninfo(dsn, options="-c deadlock_timeout=10ms"))
+        database.transact(work)
+        database.close()
+        attempts.append(tried)
+
+    _run_at_once(lambda: write(1, 2), lambda: write(2, 1))
+    assert sorted(attempts) == [1, 2], "one must have been the deadlock's victim"
+    with connect(dsn) as connection:
+        assert connection.execute("select written from pair").fetchall() == [(2,), (2,)]
+
+
+@pytest.mark.fault("D04")
+def test_a_collision_that_never_ends_is_given_up_after_five_attempts(dsn: str) -> None:
+    database, waits = _without_waiting(dsn)
+
+    def collide(connection: Connection) -> None:
+        connection.execute("do $$ begin raise serialization_failure; end $$")
+
+    with pytest.raises(DatabaseBusy):
+        database.transact(collide)
+    assert len(waits) == MAX_ATTEMPTS - 1
+    assert all(0 <= seconds <= 3.2 for seconds in waits)
+    database.close()
+
+
+@pytest.mark.fault("D10")
+def test_two_writers_of_the_same_bars_wait_for_each_other(ledger: Ledger) -> None:
+    """A market day and ticker calls, each stored many times at once: no deadlock, no repetition, the newest stays."""
+    rounds = 15
+    market_call, ticker_call = ledger.call(None, MONDAY, MONDAY), ledger.call(1)
+
+    def market(warehouse: Warehouse, number: int) -> None:
+        three = bars({MONDAY: 10.0 + number}).take(np.zeros(3, dtype=np.intp))
+        seen = SEEN + timedelta(minutes=2 * number)
+        warehouse.store_daily(market_call, answer([1, 2, 3], three, seen=seen))
+
+    def ticker(warehouse: Warehouse, number: int) -> None:
+        seen = SEEN + timedelta(minutes=2 * number + 1)
+        warehouse.store_daily(ticker_call, answer(1, bars(dict.fromkeys(WEEK, 100.0 + number)), seen=seen))
+
+    waits: list[float] = []
+
+    def repeat(write: Callable[[Warehouse, int], None]) -> None:
+        warehouse = Warehouse(Database(ledger.dsn, wait=waits.append))
+        for number in range(rounds):
+            write(warehouse, number)
+        warehouse._database.close()
+
+    _run_at_once(lambda: repeat(market), lambda: repeat(ticker), lambda: repeat(market), lambda: repeat(ticker))
+    assert waits == []
+    expected = {(1, day): 100.0 + rounds - 1 for day in WEEK}
+    assert ledger.closes() == expected | {(n, MONDAY): 10.0 + rounds - 1 for n in (2, 3)}
+
+
+@pytest.mark.fault("D13")
+def test_a_column_dropped_by_hand_is_a_schema_mismatch_with_the_command_to_run(ledger: Ledger) -> None:
+    call = ledger.call()
+    with psycopg.connect(ledger.dsn) as connection:
+        connection.execute("alter table marketdata.bar_daily drop column vwap")
+    with pytest.raises(SchemaMismatch, match="marketdata migrate"):
+        ledger.warehouse.store_daily(call, answer(1, bars({MONDAY: 10.0})))
+
+
+def _run_at_once(*works: Callable[[], None]) -> None:
+    failures: list[BaseException] = []
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not failures, failures
+
+
+@contextmanager
+def _holding(dsn: str, statement: str) -> Iterator[None]:
+    with connect(dsn) as connection:
+        connection.execute(statement)
+        yield
+        connection.rollback()
