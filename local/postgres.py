@@ -47,8 +47,6 @@ def find_bindir(environ: Mapping[str, str] = os.environ) -> Path:
         if directory is not None and (directory / "postgres").is_file() and (directory / "initdb").is_file():
             return directory
         searched.append(place if directory is None else f"{place} ({directory})")
-        if place == "PG_BINDIR":
-            break  # the user named it: quietly taking another server would be a surprise
     raise StackError(
         "no PostgreSQL server found",
         "searched " + ", ".join(searched),
@@ -59,7 +57,7 @@ def find_bindir(environ: Mapping[str, str] = os.environ) -> Path:
 def _candidates(environ: Mapping[str, str]) -> list[tuple[str, Path | None]]:
     named = environ.get("PG_BINDIR")
     if named:
-        return [("PG_BINDIR", Path(named))]
+        return [("PG_BINDIR", Path(named))]  # and nothing else: quietly taking another server would be a surprise
     on_path = shutil.which("postgres", path=environ.get("PATH"))
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: found.parent.name.zfill(4))
     return [

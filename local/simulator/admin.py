@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, cast
 
 import requests
+
+from local.simulator.journal import Entry
 
 CONNECT_SECONDS = 5.0
 
 
 class SimulatorError(Exception):
     """The simulator refused an admin request; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
-    """A request as the simulator saw it; see ``local.simulator.journal.Entry``."""
-
-    number: int
-    at: str
-    monotonic: float
-    vendor: str
-    method: str
-    path: str
-    query: str
-    key: str
-    key_digest: str
-    key_in: str
-    user_agent: str
-    status: int
-    sent_bytes: int
-    fault: str
-    prepared: bool
-    finished: float
-
-
-_LOGGED = {field.name for field in fields(LoggedRequest)}
 
 
 class SimulatorAdmin:
@@ -56,10 +32,10 @@ class SimulatorAdmin:
         """As right after the start: no faults, no log, demo keys unused, no corrections, the first clock."""
         self._call("POST", "/reset")
 
-    def requests(self, *, since: int = 0, vendor: str | None = None, path_contains: str = "") -> list[LoggedRequest]:
+    def requests(self, *, since: int = 0, vendor: str | None = None, path_contains: str = "") -> list[Entry]:
         """The vendor requests numbered above ``since``, oldest first."""
         rows = cast("list[dict[str, Any]]", self._call("GET", f"/requests?since={since}"))
-        logged = [LoggedRequest(**{name: row[name] for name in _LOGGED}) for row in rows]
+        logged = [Entry(**row) for row in rows]
         return [row for row in logged if vendor in (None, row.vendor) and path_contains in row.path]
 
     def forget_requests(self) -> None:

@@ -93,6 +93,7 @@ def massive_error(status: int, text: str, request_id: str) -> Refused:
 
 
 def massive_rate_limited(request_id: str) -> Refused:
+    """Massive's 429: no Retry-After, no other header that tells how long."""
     text = (
         "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue. "
         "https://massive.com/pricing"
@@ -142,6 +143,7 @@ def coingecko_wrong_host(code: int, kind: str, now: datetime) -> Refused:
 
 
 def coingecko_rate_limited(headers: dict[str, str]) -> Refused:
+    """CoinGecko's 429; which headers come with it depends on the key."""
     text = (
         "You've exceeded the Rate Limit. Please visit https://www.coingecko.com/en/api/pricing to subscribe to our API "
         "plans for higher rate limits."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from local.simulator.admin import SimulatorAdmin
 from local.simulator.control import Control
 from local.simulator.engine import Engine, Options, read_request
-from local.simulator.messages import Response, dump
+from local.simulator.messages import Refused, Response, dump
 from local.simulator.wire import MAX_HEAD, BadRequest, Head, encode, read_head, send
 
 HOST = "127.0.0.1"
@@ -75,6 +75,8 @@ class Server:
     async def _administer(self, head: Head, body: bytes) -> Response:
         try:
             return await self.control.answer(read_request(head, self.address, body))
+        except Refused as refused:
+            return Response(400, refused.response.body)
         except (LookupError, ValueError, TypeError) as error:
             return Response(400, dump({"error": f"{type(error).__name__}: {error}"}))
 

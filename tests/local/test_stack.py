@@ -26,9 +26,13 @@ def taken_port() -> Iterator[int]:
 
 def failure_of(home: Path, **environ: str) -> str:
     """Try to start; what the failure says."""
-    with pytest.raises(StackError) as failure:
-        Stack(home, environ={"PATH": os.environ["PATH"], **environ}).up()
-    return str(failure.value)
+    started = Stack(home, environ={"PATH": os.environ["PATH"], **environ})
+    try:
+        started.up()
+    except StackError as failure:
+        return str(failure)
+    started.down()
+    pytest.fail("it started")
 
 
 def remember(home: Path, process: processes.Running) -> Path:

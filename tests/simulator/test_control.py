@@ -80,6 +80,11 @@ def test_what_was_prepared_is_forgotten_when_the_world_changes(wire: Wire) -> No
     assert [row.prepared for row in wire.admin.requests()] == [True, False]
 
 
+def test_an_answer_that_the_plan_refuses_cannot_be_prepared(wire: Wire) -> None:
+    with pytest.raises(SimulatorError, match="not entitled"):
+        wire.admin.prepare("demo-polygon-basic", ["/massive/v2/last/trade/AAPL"])
+
+
 def test_answers_are_compressed_on_request_and_the_connection_is_kept(wire: Wire) -> None:
     headers = {"Authorization": "Bearer demo-polygon-advanced"}
     url = wire.addresses.polygon_url + RANGE

@@ -15,9 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 
-from local.simulator.admin import SimulatorError
 from local.simulator.faults import KINDS
 from tests.simulator.conftest import NOW, Wire
 
@@ -45,11 +43,6 @@ def test_every_kind_has_a_test_here() -> None:
     missing = [kind for kind in KINDS if f'"{kind}"' not in text]
     assert KINDS
     assert missing == []
-
-
-def test_an_unknown_kind_is_refused(wire: Wire) -> None:
-    with pytest.raises(SimulatorError, match="no fault 'meteor'"):
-        wire.admin.add_fault("meteor")
 
 
 @pytest.mark.parametrize("value", ["2", "86400", "-5", "soon", "Fri, 20 Nov 2026 23:00:30 GMT", None])
@@ -118,12 +111,14 @@ def test_delay_answers_late(wire: Wire) -> None:
 
 
 def test_drip_sends_pieces(wire: Wire) -> None:
-    wire.admin.add_fault("drip", seconds=0.01, piece=200)
+    wire.admin.add_fault("drip", seconds=0.02, piece=200)
     pieces = []
+    started = time.monotonic()
     with raw(wire) as answer:
         while piece := answer.read1(10_000):
             pieces.append(piece)
     assert len(pieces) > 3
+    assert time.monotonic() - started >= 0.02 * (len(pieces) - 1)
     assert len(json.loads(b"".join(pieces))["results"]) == 14
 
 
@@ -284,37 +279,3 @@ def test_a_fault_that_does_not_fit_says_so(wire: Wire) -> None:
     answer = wire.massive("/v1/marketstatus/now")
     assert answer.status_code == 500
     assert "null_field does not fit" in answer.json()["simulator"]
-
-
-def test_a_rule_hits_what_it_matches_after_a_few_and_a_few_times(wire: Wire) -> None:
-    wire.admin.add_fault("status", status=500, match="/ticker/AAPL/", vendor="massive", after=1, times=2)
-    assert [wire.massive(RANGE).status_code for _ in range(5)] == [200, 500, 500, 200, 200]
-    assert wire.massive(RANGE.replace("AAPL", "MSFT")).status_code == 200
-    (rule,) = wire.admin.faults()
-    assert (rule["matched"], rule["hits"]) == (5, 2)
-
-
-def test_a_rule_can_be_about_one_key(wire: Wire) -> None:
-    wire.admin.add_fault("status", status=500, key="demo-polygon-starter")
-    assert wire.massive(RANGE).status_code == 200
-    assert wire.massive(RANGE, key="demo-polygon-starter").status_code == 500
-
-
-def test_one_page_of_many_can_fail(wire: Wire) -> None:
-    wire.admin.add_fault("status", status=500, match="cursor=", after=1, times=1)
-    statuses, url = [], f"{wire.addresses.polygon_url}{RANGE}?limit=3"
-    for _ in range(3):
-        answer = requests.get(url, headers={"Authorization": "Bearer demo-polygon-advanced"}, timeout=5)
-        statuses.append(answer.status_code)
-        url = answer.json().get("next_url", url)
-    assert statuses == [200, 200, 500]
-
-
-def test_a_probability_gives_the_same_faults_after_each_reset(wire: Wire) -> None:
-    runs = []
-    for _ in range(2):
-        wire.admin.reset()
-        wire.admin.add_fault("status", status=500, probability=0.3)
-        runs.append([wire.massive(RANGE).status_code for _ in range(60)])
-    assert runs[0] == runs[1]
-    assert 8 <= runs[0].count(500) <= 30

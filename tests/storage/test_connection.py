@@ -168,6 +168,30 @@ def test_two_writers_of_the_same_bars_wait_for_each_other(ledger: Ledger) -> Non
     assert ledger.closes() == expected | {(n, MONDAY): 10.0 + rounds - 1 for n in (2, 3)}
 
 
+@pytest.mark.fault("D10")
+@pytest.mark.parametrize(
+    ("held", "blocked", "free"),
+    [
+        pytest.param("select pg_advisory_xact_lock(7301, hashtext('polygon'))", (1, 2, None), (), id="market"),
+        pytest.param("select pg_advisory_xact_lock_shared(7301, hashtext('polygon'))", (None,), (1, 2), id="a ticker"),
+        pytest.param("select pg_advisory_xact_lock(7302, 1)", (1,), (2,), id="asset"),
+    ],
+)
+def test_a_writer_waits_for_whoever_writes_the_same_assets_and_for_nobody_else(
+    ledger: Ledger, held: str, blocked: tuple[int | None, ...], free: tuple[int, ...]
+) -> None:
+    database, _ = _without_waiting(make_conninfo(ledger.dsn, options="-c lock_timeout=10ms"))
+    warehouse = Warehouse(database)
+    with _holding(ledger.dsn, held):
+        for asset_id in blocked:
+            with pytest.raises(DatabaseBusy):
+                warehouse.store_daily(ledger.call(asset_id, MONDAY, MONDAY), answer(asset_id or 1, bars({MONDAY: 1.0})))
+        for asset_id in free:
+            warehouse.store_daily(ledger.call(asset_id, MONDAY, MONDAY), answer(asset_id, bars({MONDAY: 1.0})))
+    database.close()
+    assert ledger.closes() == {(asset_id, MONDAY): 1.0 for asset_id in free}
+
+
 @pytest.mark.fault("D13")
 def test_a_column_dropped_by_hand_is_a_schema_mismatch_with_the_command_to_run(ledger: Ledger) -> None:
     call = ledger.call()

@@ -43,7 +43,7 @@ def encode(
     ``columns`` in the order of the COPY statement: an array, or one number or byte string for all rows. ``given`` says
     for a column that may be null which rows have a value. Rows keep their order unless their nulls differ.
     """
-    copies = []
+    copies: list[bytes] = []
     for nulls, chosen in _by_nulls(given, length):
         rows = _rows(columns, nulls, chosen, length)
         starts = range(0, len(rows), rows_a_copy)
