@@ -173,7 +173,8 @@ def main() -> int:
         console.print(f"  what: {error.what}\n  why:  {error.why}\n  next: {error.next_step}", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("Interrupted. What this start had brought up is stopped; make down stops the rest.")
+        left = "The stack is up; make down stops it." if stack.state.stack_env.exists() else "Nothing stays up."
+        console.print(f"Interrupted. {left}")
         return 130
 
 

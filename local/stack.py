@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ class Stack:
     workers: int = 0
     step: Step = _silent
     _started: list[Path] = field(default_factory=list, init=False)
+    _given_up: threading.Event = field(default_factory=threading.Event, init=False)
 
     @property
     def state(self) -> State:
@@ -59,6 +61,7 @@ class Stack:
         """Start what is not up; return when Airflow can run DAGs. On failure or Ctrl-C, stop what was started."""
         with self.state.lock(on_wait):
             self._started.clear()
+            self._given_up.clear()
             try:
                 return self._up()
             except BaseException:
@@ -87,6 +90,7 @@ class Stack:
     def _up(self) -> Addresses:
         _check_space(self.home)
         port = self._airflow_port()
+        self._check_executor()
         secrets = self.state.secrets()
         for service in ("postgres", "valkey", "simulator"):
             if not self._alive(service):
@@ -117,7 +121,12 @@ class Stack:
             )
             seeded = pool.submit(self._seed, addresses)
             started = pool.submit(self._start_airflow, airflow)
-            _first_failure(seeded, started)
+            try:
+                seeded.result()
+                started.result()
+            except BaseException:
+                self._given_up.set()  # or the pool would wait until Airflow is healthy
+                raise
         self.state.write_addresses(addresses)
         return addresses
 
@@ -152,6 +161,17 @@ class Stack:
             )
         self.state.remember_port("airflow", port)
         return port
+
+    def _check_executor(self) -> None:
+        """Raise StackError when the stack is up with another executor; remember ours otherwise."""
+        remembered = self.home / "executor"
+        if self._alive("scheduler"):
+            running = remembered.read_text(encoding="utf-8")
+            if running != self.executor:
+                raise StackError(
+                    f"the stack is up with the {running}", f"{self.executor} was asked for", "make down first"
+                )
+        remembered.write_text(self.executor, encoding="utf-8")
 
     def _start_postgres(self) -> tuple[str, str]:
         """The addresses of the market data and of Airflow's metadata: the user's, or databases of our own server."""
@@ -255,14 +275,16 @@ class Stack:
                 self._alive(name) or airflow.start(name, self._new_pid_file(name)) for name in airflow.components()
             ]
             api = AirflowApi(airflow.url, USER, airflow.secrets.airflow)
-            _wait_healthy(api, running)
+            _wait_healthy(api, running, self._given_up)
             for name, pool in pools().items():
                 api.set_pool(name, pool)
 
 
-def _wait_healthy(api: AirflowApi, running: list[Running]) -> None:
+def _wait_healthy(api: AirflowApi, running: list[Running], given_up: threading.Event) -> None:
     deadline = time.monotonic() + _AIRFLOW_SECONDS
     while not api.is_healthy():
+        if given_up.is_set():
+            raise StackError("Airflow was not waited for", "the start was given up", "see why above")
         dead = next((process for process in running if not process.alive()), None)
         if dead is not None:
             raise StackError(f"Airflow's {dead.name} died at start", tail(Path(dead.log)), f"read {dead.log}")
@@ -273,12 +295,6 @@ def _wait_healthy(api: AirflowApi, running: list[Running]) -> None:
                 f"read the logs in {Path(running[0].log).parent}",
             )
         time.sleep(0.25)
-
-
-def _first_failure(*futures: Future[None]) -> None:
-    """Wait for all; raise what the first of them raised."""
-    for future in futures:
-        future.result()
 
 
 def _check_space(home: Path) -> None:

@@ -93,7 +93,12 @@ def make_desk(
     monkeypatch.setenv("MARKETDATA_ALLOW_LOOPBACK", "1")
     opened: list[Any] = []
 
-    def build(polygon: str = "advanced", coingecko: str = "demo", assets: Sequence[dict[str, str]] = ASSETS) -> Desk:
+    def build(
+        polygon: str = "advanced",
+        coingecko: str = "demo",
+        assets: Sequence[dict[str, str]] = ASSETS,
+        redis_url: str = redis_url,
+    ) -> Desk:
         warehouse_context = Warehouse.open(dsn)
         warehouse = warehouse_context.__enter__()
         warehouse.load_assets(assets)

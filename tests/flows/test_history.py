@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from local.processes import free_port
 from marketdata.domain.sessions import sessions
 from marketdata.errors import InvalidRequest
 from tests.flows.conftest import FRIDAY_EVENING, SATURDAY_NOON, Desk
@@ -199,3 +200,28 @@ def test_a_dry_run_plans_and_asks_the_vendors_nothing(desk: Desk) -> None:
 def test_an_unknown_symbol_is_refused_with_what_is_near(desk: Desk) -> None:
     with pytest.raises(InvalidRequest, match=r"APPL.*near: AAPL"):
         desk.plan("1Y", ["APPL"])
+
+
+@pytest.mark.promise("P6")
+@pytest.mark.fault("R01")
+def test_without_redis_the_run_goes_on_at_its_share_of_the_quota(
+    make_desk: Callable[..., Desk],
+) -> None:
+    desk = make_desk(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    report = desk.run("1Y", STOCKS)
+    assert report.state == "success"
+    assert {row[0] for row in desk.rows()} == set(STOCKS)
+
+
+def test_a_market_day_with_too_few_rows_proves_no_absence(desk: Desk) -> None:
+    desk.run("1M")
+    desk.at(SATURDAY_NOON + timedelta(days=3))
+    desk.run("1M", run="monday")
+    desk.at(SATURDAY_NOON + timedelta(days=4))
+    desk.simulator.admin.add_fault("drop_rows", match="/grouped/", keep=1)
+    report = desk.run("1M", run="tuesday")
+    assert any("no absence proven" in warning for warning in report.warnings)
+    assert desk.query("select count(*) from absence") == [(0,)]
+    desk.simulator.admin.clear_faults()
+    assert desk.run("1M", run="again").state == "success"
+    assert desk.missing("MSFT", date(2026, 11, 24), date(2026, 11, 24)) == 0

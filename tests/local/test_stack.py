@@ -94,6 +94,15 @@ def test_a_failed_start_leaves_alone_what_was_up_before(tmp_path: Path, monkeypa
     processes.stop([earlier])
 
 
+def test_another_executor_than_the_running_one_is_refused(tmp_path: Path) -> None:
+    running = processes.spawn("scheduler", ["sleep", "60"], log=tmp_path / "log")
+    remember(tmp_path, running)
+    (tmp_path / "executor").write_text("CeleryExecutor", encoding="utf-8")
+    assert "up with the CeleryExecutor" in failure_of(tmp_path, MARKETDATA_AIRFLOW_PORT=str(processes.free_port()))
+    assert running.alive()
+    processes.stop([running])
+
+
 def test_down_stops_ours_and_no_stranger_under_a_reused_number(tmp_path: Path) -> None:
     ours = processes.spawn("scheduler", ["sleep", "60"], log=tmp_path / "log")
     stranger = processes.spawn("stranger", ["sleep", "60"], log=tmp_path / "log")

@@ -1,0 +1,53 @@
+"""A worker that dies at any named point leaves nothing half done, and the next run converges to the same rows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import ASSETS, SATURDAY_NOON, Desk
+
+ROOT = Path(__file__).resolve().parents[2]
+POINTS = ["after_fetch", "after_validate", "mid_copy", "after_copy", "after_merge", "after_commit"]
+STOCKS = [asset for asset in ASSETS if asset["asset_class"] == "stock"]
+
+
+def work(desk: Desk, redis_url: str, run: str, crash_at: str = "") -> int:
+    """Run a worker to its end, or to its death; the exit status."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)]),
+        "MARKETDATA_NOW": SATURDAY_NOON.isoformat(),
+        "MARKETDATA_CRASH_AT": crash_at,
+    }
+    command = [sys.executable, "-m", "tests.flows.worker", desk.dsn, desk.simulator.polygon_url, redis_url, run]
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.fault("D02")
+@pytest.mark.parametrize("point", POINTS)
+def test_the_next_run_after_a_kill_gives_the_rows_of_a_clean_run(
+    make_desk: Callable[..., Desk], redis_url: str, point: str
+) -> None:
+    desk = make_desk(assets=STOCKS)
+    assert work(desk, redis_url, "killed", crash_at=point) == 137
+    stored = desk.query("select count(*) from bar_daily")
+    covered = desk.query("select count(*) from coverage where not isempty(verified)")
+    done = desk.query("select count(*) from ingest_call where state = 'done'")
+    first = 1 if point == "after_commit" else 0
+    assert (covered, done) == ([(first,)], [(first,)]), "coverage is never ahead of the data"
+    assert (stored[0][0] > 0) == (first == 1)
+    desk.run("1M", run="healed")
+    asked = [request.path for request in desk.simulator.admin.requests(vendor="massive")]
+    assert len(asked) == 3 + (1 - first), "at most one call's work is fetched again"
+    healed = desk.rows()
+    assert {row[0] for row in healed} == {"AAPL", "MSFT", "GOOGL"}
+    assert len(healed) == 3 * len({row[1] for row in healed})
+    assert desk.run("1M", run="again").requests == 0
+    assert desk.rows() == healed
