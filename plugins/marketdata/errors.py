@@ -1,21 +1,21 @@
 """The one error tree. Each error says what happened, why, and the next step, and whether trying again helps.
 
-    MarketDataError
-    ├── ConfigurationError          a setting or connection is missing or wrong
-    ├── InvalidRequest              a caller asked for a symbol, range or key that does not exist
-    ├── VendorError                 a vendor's answer, or the lack of one, to a single call
-    │   ├── NotYet                  the vendor has not published it yet
-    │   ├── NotEntitled             the plan does not give this endpoint, history window or symbol
-    │   ├── KeyRejected             the vendor does not know the key
-    │   ├── RateLimited             the vendor or our own quota asks us to wait
-    │   ├── Gone                    the vendor does not know the symbol (404)
-    │   ├── TransientFailure        network, time-out, 5xx: the same call may succeed later
-    │   └── ContractBroken          an answer that is not what the vendor promises; never read as "empty"
-    └── StorageError
-        ├── DatabaseUnavailable     down, starting, out of connections
-        ├── DatabaseBusy            a lock or a statement took longer than allowed
-        ├── DatabaseReadOnly        a standby, or default_transaction_read_only
-        └── SchemaMismatch          the schema is missing, older or newer than the code
+MarketDataError
+├── ConfigurationError          a setting or connection is missing or wrong
+├── InvalidRequest              a caller asked for a symbol, range or key that does not exist
+├── VendorError                 a vendor's answer, or the lack of one, to a single call
+│   ├── NotYet                  the vendor has not published it yet
+│   ├── NotEntitled             the plan does not give this endpoint, history window or symbol
+│   ├── KeyRejected             the vendor does not know the key
+│   ├── RateLimited             the vendor or our own quota asks us to wait
+│   ├── Gone                    the vendor does not know the symbol (404)
+│   ├── TransientFailure        network, time-out, 5xx: the same call may succeed later
+│   └── ContractBroken          an answer that is not what the vendor promises; never read as "empty"
+└── StorageError
+    ├── DatabaseUnavailable     down, starting, out of connections
+    ├── DatabaseBusy            a lock or a statement took longer than allowed
+    ├── DatabaseReadOnly        a standby, or default_transaction_read_only
+    └── SchemaMismatch          the schema is missing, older or newer than the code
 """
 
 from __future__ import annotations

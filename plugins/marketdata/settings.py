@@ -38,8 +38,8 @@ def now() -> datetime:
     try:
         instant = datetime.fromisoformat(frozen)
     except ValueError:
-        instant = datetime.min
-    if instant.tzinfo is None:
+        instant = None
+    if instant is None or instant.tzinfo is None:
         raise ConfigurationError(
             f"MARKETDATA_NOW={frozen!r}",
             "it is no ISO instant with an offset",

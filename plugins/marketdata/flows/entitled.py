@@ -33,7 +33,7 @@ class Entitled:
         return found is None or found.allowed
 
     def earliest(self, on: date) -> date | None:
-        """The first day that the daily history reaches on the day ``on``, since its window moves; None: no known limit."""
+        """The first day that the daily history reaches, seen from ``on``: its window moves. None for no known limit."""
         found = self._fresh("daily_history", on)
         if found is None or found.earliest is None:
             return None

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from marketdata.domain.bars import Vendor
 from marketdata.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from marketdata.domain.bars import Vendor  # Airflow reads PLANS at start: it must not bring numpy
 
 ALLOWED_HOSTS: dict[Vendor, frozenset[str]] = {
     "polygon": frozenset({"api.massive.com", "api.polygon.io"}),

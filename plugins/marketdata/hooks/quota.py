@@ -129,7 +129,7 @@ class Quota:
         if wait is None:
             return self._local.take(batch)
         if wait == 0:
-            self._local.note(batch)  # so that the share is already used up should Redis go away now
+            self._local.note()  # so that the share is already used up should Redis go away now
         return wait
 
     def _on_shared(self, action: Callable[[Windows], R]) -> R | None:

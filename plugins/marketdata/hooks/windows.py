@@ -10,7 +10,8 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, cast
@@ -26,6 +27,36 @@ _OPENING = b"opening"
 _OPENING_MS = 2000
 _LOOK_AGAIN_SECONDS = 0.05
 _CREDITS_KEPT_SECONDS = 40 * 24 * 3600
+
+# Takes a place in every window or in none, in one round trip and on the server's clock, in the lists that ``limits``
+# keeps. Keys: epoch, pause, one list a window. Arguments: the epoch that the caller knows, then the places and seconds
+# of each window. Gives back the seconds to wait, or nil where the store is in another epoch.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return nil
+end
+local wait = redis.call('PTTL', KEYS[2]) / 1000
+for i = 3, #KEYS do
+    local places, seconds = tonumber(ARGV[2 * i - 4]), tonumber(ARGV[2 * i - 3])
+    local oldest = tonumber(redis.call('LINDEX', KEYS[i], places - 1) or '-inf')
+    if places < 1 then
+        wait = math.max(wait, seconds)
+    elseif oldest >= now - seconds then
+        wait = math.max(wait, oldest + seconds - now, 0.001)
+    end
+end
+if wait > 0 then
+    return tostring(wait)
+end
+for i = 3, #KEYS do
+    redis.call('LPUSH', KEYS[i], now)
+    redis.call('LTRIM', KEYS[i], 0, ARGV[2 * i - 4] - 1)
+    redis.call('EXPIRE', KEYS[i], ARGV[2 * i - 3])
+end
+return '0'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +100,42 @@ class LocalWindows:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._lock = threading.Lock()
         self._paused_until = 0.0
+        self._noted: deque[float] = deque(maxlen=max(rate.amount for rate in rates))
 
     def take(self, batch: bool) -> float:
+        self._count_noted()
         pause = self._paused_until - time.time()
-        return pause if pause > 0 else _hit(self._limiter, self._name, self._rates, batch, time.time)
+        if pause > 0:
+            return pause
+        # The shortest window first, since a place taken in vain there is soon free again.
+        for place in (rate.place(batch) for rate in self._rates):
+            if not self._limiter.hit(place, self._name):
+                return max(self._limiter.get_window_stats(place, self._name).reset_time - time.time(), 0.001)
+        return 0.0
 
-    def note(self, batch: bool) -> None:
-        """Count a request that was permitted elsewhere."""
-        for rate in self._rates:
-            self._limiter.hit(rate.place(batch), self._name)
+    def note(self) -> None:
+        """Remember a request that was permitted elsewhere."""
+        self._noted.append(time.time())
 
     def push_back(self, seconds: float) -> None:
         with self._lock:
             self._paused_until = max(self._paused_until, time.time() + seconds)
 
     def left(self, batch: bool) -> tuple[int, int | None]:
+        self._count_noted()
         return _remaining(self._limiter, self._name, self._rates, batch), None
+
+    def _count_noted(self) -> None:
+        """Count what was noted as if it were sent now, which is never too few."""
+        now = time.time()
+        with self._lock:
+            noted, self._noted = self._noted, deque(maxlen=self._noted.maxlen)
+        for rate in self._rates if noted else ():
+            place = rate.place(batch=False)
+            sent = sum(instant > now - rate.seconds for instant in noted)
+            free = self._limiter.get_window_stats(place, self._name).remaining
+            if recent := min(sent, free):
+                self._limiter.hit(place, self._name, cost=recent)
 
 
 class SharedWindows:
@@ -109,13 +160,14 @@ class SharedWindows:
         )
         self._client = cast("redis.Redis", self._storage.storage)
         self._limiter = MovingWindowRateLimiter(self._storage)
+        self._take = self._client.register_script(_TAKE)
+        self._take_keys = [self._key("epoch"), self._key("pause"), *(self._list_key(rate) for rate in self._rates)]
         self._epoch: bytes | None = None
 
     def take(self, batch: bool) -> float:
-        wait = self._look(batch)
-        if wait > 0:
-            return wait
-        wait = _hit(self._limiter, self._name, self._rates, batch, self._storage.now)
+        wait = self._look(batch) if self._epoch is None or self._credits is not None else 0.0
+        if wait == 0:
+            wait = self._take_places(batch)
         return wait if wait > 0 else self._spend_credit(batch)
 
     def push_back(self, seconds: float) -> None:
@@ -129,6 +181,14 @@ class SharedWindows:
         allowed = self._allowed_credits(batch)
         requests = 0 if paused else _remaining(self._limiter, self._name, self._rates, batch)
         return requests, None if allowed is None else max(0, allowed - used)
+
+    def _take_places(self, batch: bool) -> float:
+        places = (rate.place(batch) for rate in self._rates)
+        arguments = [self._epoch or b"", *(number for place in places for number in (place.amount, place.multiples))]
+        wait = cast("bytes | None", self._take(self._take_keys, arguments))
+        if wait is None:
+            return self._look(batch) or _LOOK_AGAIN_SECONDS
+        return float(wait)
 
     def _look(self, batch: bool) -> float:
         """Set the clock by the server's; seconds of pause, 0 when there is none."""
@@ -189,6 +249,9 @@ class SharedWindows:
     def _credits_key(self) -> str:
         return self._key(f"credits:{datetime.fromtimestamp(self._storage.now(), UTC):%Y-%m}")
 
+    def _list_key(self, rate: Rate) -> str:
+        return self._storage.prefixed_key(rate.place(batch=False).key_for(self._name))
+
     def _key(self, what: str) -> str:
         return f"{_PREFIX}:{self._name}:{what}"
 
@@ -214,17 +277,6 @@ class _ServerClockStorage(RedisStorage):
         now = self.now()
         window = cast("list[bytes] | None", self.lua_moving_window([self.prefixed_key(key)], [now - expiry, limit]))
         return (float(window[0]), int(window[1])) if window else (now, 0)
-
-
-def _hit(
-    limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool, now: Callable[[], float]
-) -> float:
-    """Take a place in every window, the shortest first, since a place taken in vain there is soon free again."""
-    for rate in rates:
-        place = rate.place(batch)
-        if not limiter.hit(place, name):
-            return max(limiter.get_window_stats(place, name).reset_time - now(), 0.001)
-    return 0.0
 
 
 def _remaining(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool) -> int:
