@@ -320,3 +320,12 @@ def test_batches_keep_the_order_and_are_of_even_size(count: int, max_batches: in
 def test_a_limit_that_means_nothing_is_refused(limit: str, value: int) -> None:
     with pytest.raises(InvalidRequest, match=f"{limit} {value}"):
         Limits(**{limit: value})
+
+
+def test_the_pieces_of_one_coin_stay_in_one_batch() -> None:
+    gap = Gap((7, 8), (Span(date(2026, 1, 1), date(2026, 11, 20)),))
+    calls = plan_coin_calls([gap], {7: "bitcoin", 8: "ethereum"}, Limits(ohlc=True, max_days=180)).calls
+    assert len(calls) == 4
+    batches = to_batches(calls)
+    assert [{call.symbol for call in batch} for batch in batches] == [{"bitcoin"}, {"ethereum"}]
+    assert [len(batch) for batch in batches] == [2, 2]

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -43,6 +44,7 @@ class Scheduler:
     api: AirflowApi
     vendor: SimulatorAdmin
     dsn: str
+    home: Path
 
     def run(self, **conf: object) -> Ended:
         """Trigger the job with ``conf`` and wait until the run has ended."""
@@ -71,7 +73,7 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
         for process in stack.state.remembered().values():
             processes.guard(process, signal.SIGTERM)
         api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
-        yield Scheduler(api, SimulatorAdmin(addresses.SIMULATOR_URL), addresses.MARKETDATA_DSN)
+        yield Scheduler(api, SimulatorAdmin(addresses.SIMULATOR_URL), addresses.MARKETDATA_DSN, stack.home)
     finally:
         stack.down()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 import requests
+from psycopg.conninfo import make_conninfo
 
 from marketdata.domain.ranges import window
 from marketdata.domain.sessions import expected_through, sessions
@@ -137,3 +139,33 @@ def test_a_dry_run_plans_and_asks_the_vendor_nothing(scheduler: Scheduler) -> No
     assert (ended.state, ended.report["state"]) == ("success", "dry_run")
     assert scheduler.rows(_BARS) == []
     assert scheduler.vendor.requests() == []
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.fault("S03")
+def test_no_key_is_in_any_log_or_in_either_database(scheduler: Scheduler) -> None:
+    scheduler.vendor.add_fault("status", status=403, match="/ticker/MSFT/")
+    scheduler.run(range="7D", symbols=["AAPL", "MSFT", "X:BTCUSD"])
+    keys = (b"demo-polygon-starter", b"demo-coingecko-analyst")
+    logs = [path for path in scheduler.home.rglob("*.log") if path.is_file()]
+    assert sum(path.stat().st_size for path in logs) > 10_000, "there are logs to look at"
+    assert [path for path in logs if any(key in path.read_bytes() for key in keys)] == []
+    for database in ("marketdata", "airflow"):
+        seen, with_key = rows_with(make_conninfo(scheduler.dsn, dbname=database), keys)
+        assert seen > 100
+        assert with_key == []
+
+
+def rows_with(dsn: str, words: tuple[bytes, ...]) -> tuple[int, list[str]]:
+    """How many rows a database has, and the tables in which a row's text has one of the words."""
+    seen, found = 0, []
+    with psycopg.connect(dsn) as connection:
+        tables = connection.execute(
+            "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'marketdata')"
+        ).fetchall()
+        for (table,) in tables:
+            for (row,) in connection.execute(f"select t::text from {table} as t"):
+                seen += 1
+                if any(word.decode() in row for word in words):
+                    found.append(table)
+    return seen, found

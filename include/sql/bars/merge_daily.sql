@@ -23,8 +23,7 @@ compared as materialized (
         b.asset_id is null as is_new,
         (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
         is distinct from
-        (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades) as is_different,
-        s.is_final and not b.is_final as is_settling
+        (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades) as is_different
     from staged_bar_daily as s
     left join bar_daily as b
         on
@@ -32,6 +31,12 @@ compared as materialized (
             and s.session = b.session
             and b.asset_id between %(lowest)s and %(highest)s
             and b.session between %(first)s::date and %(last)s::date
+    where -- what stays as it is leaves here, before it costs two whole rows
+        b.asset_id is null
+        or (s.is_final and not b.is_final)
+        or (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
+        is distinct from
+        (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades)
 ),
 
 judged as materialized (
@@ -48,7 +53,6 @@ judged as materialized (
             )
         ) as is_outdated
     from compared as c
-    where c.is_new or c.is_different or c.is_settling
 ),
 
 revised as (

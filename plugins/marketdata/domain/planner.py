@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from marketdata.domain.coverage import Gap, Span, Spans, intersect, subtract
@@ -137,10 +137,17 @@ def plan_coin_calls(gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Lim
 
 
 def to_batches(calls: Sequence[PlannedCall], max_batches: int = 200) -> list[tuple[PlannedCall, ...]]:
-    """Consecutive calls in at most ``max_batches`` batches: one call each while they suffice, else even sizes."""
-    count = min(len(calls), max_batches)
-    bounds = [index * len(calls) // count for index in range(count + 1)] if count else [0]
-    return [tuple(calls[start:stop]) for start, stop in pairwise(bounds)]
+    """At most ``max_batches`` batches: one for each asset or market day while they suffice, else evenly many of them.
+
+    They come in the order of their first calls; all calls of an asset are in one batch, in their order.
+    """
+    units: dict[int | date, list[PlannedCall]] = {}
+    for call in calls:
+        units.setdefault(call.last if call.asset_id is None else call.asset_id, []).append(call)
+    groups = list(units.values())
+    count = min(len(groups), max_batches)
+    bounds = [index * len(groups) // count for index in range(count + 1)] if count else [0]
+    return [tuple(chain.from_iterable(groups[start:stop])) for start, stop in pairwise(bounds)]
 
 
 def _session_axis(gaps: Sequence[Gap]) -> list[date]:

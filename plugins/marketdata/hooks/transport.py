@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -62,42 +64,49 @@ class Transport:
     def __init__(self, connection: VendorConnection, timeouts: Timeouts) -> None:
         self._base = urlsplit(connection.base_url)
         self._timeouts = timeouts
-        self._sockets: set[socket.socket] = set()
+        sockets: set[socket.socket] = set()
+        self._deadline = _Deadline(timeouts.total, sockets)
         self._session = requests.Session()
         # A simulator on this machine is never asked through a proxy that the environment names.
         self._session.trust_env = not is_loopback(self._base.hostname or "")
-        self._session.auth = _HeaderAuth(connection)
         self._session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": _AGENT})
-        adapter = _WatchedAdapter(self._sockets)
+        adapter = _WatchedAdapter(sockets)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+        # Worked out once: headers, proxies and certificates are the same for every request, cookies are not kept.
+        blank = requests.Request("GET", connection.base_url, auth=_HeaderAuth(connection))
+        self._blank = self._session.prepare_request(blank)
+        self._send = partial(
+            self._session.send,
+            timeout=(timeouts.connect, timeouts.read),
+            allow_redirects=False,
+            **self._session.merge_environment_settings(connection.base_url, {}, True, None, None),
+        )
 
     def get(self, url: str) -> Received:
         """GET, whatever the status. Raises WireFailure, or AnswerTooLarge."""
         target = urlsplit(url)
         if (target.scheme, target.netloc) != (self._base.scheme, self._base.netloc):
             raise WireFailure("the URL is not on the configured host")
-        deadline = _Deadline(self._timeouts.total, self._sockets)
-        with deadline:
+        with self._deadline as deadline:
             try:
-                return self._exchange(url, deadline)
+                return self._exchange(url)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise WireFailure(deadline.passed_text() or _describe(error, self._timeouts)) from None
 
     def close(self) -> None:
         self._session.close()
+        self._deadline.close()
 
-    def _exchange(self, url: str, deadline: _Deadline) -> Received:
-        response = self._session.get(
-            url,
-            timeout=(self._timeouts.connect, self._timeouts.read),
-            stream=True,
-            allow_redirects=False,
-        )
+    def _exchange(self, url: str) -> Received:
+        request = self._blank.copy()
+        request.prepare_url(url, None)
+        response = self._send(request)
         with contextlib.closing(response):
             body = self._read(response.raw)
-            if deadline.passed:  # a body that ends with the connection looks complete when we are the ones who cut it
-                raise WireFailure(deadline.passed_text())
+            if passed := self._deadline.passed_text():
+                # A body that ends with the connection looks complete when we are the ones who cut it.
+                raise WireFailure(passed)
             return Received(response.status_code, response.headers, body, response.raw.tell())
 
     def _read(self, raw: urllib3.HTTPResponse) -> bytes:
@@ -122,27 +131,46 @@ class _HeaderAuth(AuthBase):
 
 
 class _Deadline:
-    """Cuts the session's sockets when the time is up: no time-out of a single read stops a vendor that drips bytes."""
+    """Cuts the session's sockets when a request's time is up: no time-out of a single read stops a vendor that drips.
+
+    One thread watches all requests of a session; one for each would cost as much as the request. It looks up whenever
+    as much time has passed as any request may take, so it never needs to be told that one began.
+    """
 
     def __init__(self, seconds: float, sockets: set[socket.socket]) -> None:
         self._seconds = seconds
         self._sockets = sockets
-        self._until = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self._until = math.inf
+        self._closed = threading.Event()
+        self._cutting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> None:
-        self._timer.start()
+    def __enter__(self) -> Self:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="vendor deadline", daemon=True)
+            self._thread.start()
+        self._until = time.monotonic() + self._seconds
+        return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    @property
-    def passed(self) -> bool:
-        return time.monotonic() >= self._until
+        with self._cutting:
+            self._until = math.inf
 
     def passed_text(self) -> str:
-        return f"no complete answer within {self._seconds:g} s" if self.passed else ""
+        """Why the request failed if its time is up, else nothing."""
+        return f"no complete answer within {self._seconds:g} s" if time.monotonic() >= self._until else ""
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _watch(self) -> None:
+        wait = self._seconds
+        while not self._closed.wait(wait):
+            with self._cutting:
+                left = self._until - time.monotonic()
+                if left <= 0:
+                    self._cut()
+            wait = left if 0 < left < self._seconds else self._seconds
 
     def _cut(self) -> None:
         for opened in tuple(self._sockets):

@@ -165,9 +165,12 @@ class SharedWindows:
         self._epoch: bytes | None = None
 
     def take(self, batch: bool) -> float:
-        wait = self._look(batch) if self._epoch is None or self._credits is not None else 0.0
-        if wait == 0:
-            wait = self._take_places(batch)
+        is_known = self._epoch is not None and self._credits is None
+        wait = self._take_places(batch) if is_known else None
+        if wait is None:
+            wait = self._look(batch) or self._take_places(batch)
+        if wait is None:
+            return _LOOK_AGAIN_SECONDS
         return wait if wait > 0 else self._spend_credit(batch)
 
     def push_back(self, seconds: float) -> None:
@@ -182,13 +185,13 @@ class SharedWindows:
         requests = 0 if paused else _remaining(self._limiter, self._name, self._rates, batch)
         return requests, None if allowed is None else max(0, allowed - used)
 
-    def _take_places(self, batch: bool) -> float:
-        places = (rate.place(batch) for rate in self._rates)
-        arguments = [self._epoch or b"", *(number for place in places for number in (place.amount, place.multiples))]
+    def _take_places(self, batch: bool) -> float | None:
+        """Seconds to wait, 0 when a place was taken in every window; None when the store is in another epoch."""
+        arguments: list[bytes | int] = [self._epoch or b""]
+        for place in (rate.place(batch) for rate in self._rates):
+            arguments += [place.amount, place.multiples]
         wait = cast("bytes | None", self._take(self._take_keys, arguments))
-        if wait is None:
-            return self._look(batch) or _LOOK_AGAIN_SECONDS
-        return float(wait)
+        return None if wait is None else float(wait)
 
     def _look(self, batch: bool) -> float:
         """Set the clock by the server's; seconds of pause, 0 when there is none."""

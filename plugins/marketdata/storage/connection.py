@@ -106,10 +106,11 @@ class Database:
             self._pause(attempt)
             attempt += 1
 
-    def transact(self, work: Callable[[Connection], T]) -> T:
+    def transact(self, work: Callable[[Connection], T], last: Callable[[Connection, T], None] | None = None) -> T:
         """Run ``work`` in one transaction, commit, and return its result; on any error nothing of it is stored.
 
-        ``work`` is run again, up to 5 times in all, after a collision with another writer or a lost connection, so it
+        ``last`` is given that result and sends statements whose answers nobody reads: they travel with the commit.
+        Both are run again, up to 5 times in all, after a collision with another writer or a lost connection, so they
         must do nothing but talk to the database. Database errors leave as errors of ours; others pass unchanged.
         """
         attempt = 1
@@ -117,7 +118,12 @@ class Database:
             connection = self.connection()
             try:
                 result = work(connection)
-                connection.commit()
+                if last is None:
+                    connection.commit()
+                else:
+                    with connection.pipeline():
+                        last(connection, result)
+                        connection.commit()
                 return result
             except psycopg.Error as error:
                 lost = connection.closed or connection.broken
