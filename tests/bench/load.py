@@ -1,27 +1,35 @@
-"""The first load as a process of its own: prints rows, seconds and the process's peak memory in MB."""
+"""One worker of the first load, a process of its own: makes every ``of``-th batch of a run, one call after the other.
+
+Prints ``ready`` when it is connected, reads the run and its batches from a line of standard input, and prints the
+process's peak memory in MB when they are made.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
-import time
 
+from marketdata.flows import fetch
 from marketdata.flows.services import connected
 from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.warehouse import Warehouse
-from tests.bench.scenes import peak_memory_mb, run_flow
+from tests.bench.memory import peak_memory_mb
 from tests.bench.stage import KEY
 
 
-def main(dsn: str, redis_url: str, polygon_url: str) -> None:
-    """Load five years of all assets of the database."""
+def main(dsn: str, redis_url: str, polygon_url: str, number: int, of: int) -> None:
+    """Make the batches ``number``, ``number + of`` and so on of the run that is named on standard input."""
     stocks = VendorConnection("polygon", polygon_url, KEY, "advanced", requests_per_minute=1_000_000)
     coins = VendorConnection("coingecko", polygon_url, plan="keyless")
     with Warehouse.open(dsn) as warehouse, connected(warehouse, stocks, coins, redis_url) as services:
-        started = time.perf_counter()
-        report = run_flow(services, "5Y", "load")
-        seconds = time.perf_counter() - started
-    sys.stdout.write(f"{report.inserted} {seconds} {peak_memory_mb()}\n")
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        run_id, *batches = (int(word) for word in sys.stdin.readline().split())
+        for batch in batches[number::of]:
+            fetch.fetch_batch(services, run_id, batch)
+    sys.stdout.write(f"{peak_memory_mb()}\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    logging.disable(logging.WARNING)
+    main(*sys.argv[1:4], *map(int, sys.argv[4:6]))
