@@ -47,7 +47,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 
 from marketdata.domain.ranges import RANGES
-from marketdata.errors import DatabaseUnavailable, MarketDataError, RateLimited
+from marketdata.errors import DatabaseBusy, DatabaseUnavailable, MarketDataError, RateLimited
 from marketdata.flows.request import SYMBOL_PATTERN, HistoryRequest
 from marketdata.timetables import TradingDayTimetable
 
@@ -55,7 +55,7 @@ BARS_DAILY = Asset(name="bars_daily", uri="x-marketdata://bars/daily", group="ma
 
 RETRY_WHAT_CAN_HEAL = ExceptionRetryPolicy(
     rules=[
-        RetryRule(exception=[DatabaseUnavailable, RateLimited], retry_delay=timedelta(seconds=60)),
+        RetryRule(exception=[DatabaseBusy, DatabaseUnavailable, RateLimited], retry_delay=timedelta(seconds=60)),
         RetryRule(exception=MarketDataError, action=RetryAction.FAIL, reason="trying again cannot help"),
     ]
 )
@@ -86,13 +86,13 @@ def historical_daily() -> None:
     def plan_calls() -> list[dict[str, Any]]:
         """Store the fewest calls that fetch what is missing; return the batches to map over, ids and labels only."""
         from marketdata import settings
-        from marketdata.flows.history import plan_run
+        from marketdata.flows.history import plan_run, vantage
         from marketdata.flows.services import open_services
 
         context = get_current_context()
         run, now = context["dag_run"], settings.now()
         request = HistoryRequest.from_conf({**context["params"], **(run.conf or {})})
-        as_of = context.get("data_interval_end") or now
+        as_of = vantage(context.get("data_interval_end"), context.get("logical_date"), now)
         with open_services() as services:
             plan = plan_run(services, request, dag_id=run.dag_id, airflow_run_id=run.run_id, as_of=as_of, now=now)
         return [asdict(batch) for batch in plan.batches]

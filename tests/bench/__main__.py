@@ -12,14 +12,14 @@ import psycopg
 from rich.console import Console
 
 from marketdata.errors import MarketDataError
-from tests.bench import resend, scenes, scheduled
+from tests.bench import first_load, resend, scenes, scheduled
 from tests.bench.scenes import Figure
 from tests.bench.stage import ROOT, Stage, raised
 
 SCENES: dict[str, Callable[[Stage], list[Figure]]] = {
     "calls": scenes.vendor_calls,
     "market_day": scenes.market_day,
-    "first_load": scenes.first_load,
+    "first_load": first_load.first_load,
     "resend": resend.resend,
     "imports": scenes.imports,
     "scheduled": scheduled.scheduled,

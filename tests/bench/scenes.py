@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -11,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-
-import psycopg
 
 from marketdata.domain.sessions import sessions
 from marketdata.flows import fetch, history
@@ -109,61 +106,6 @@ def range_target(ticker: str, first: date, last: date) -> str:
     return f"/massive/v2/aggs/ticker/{ticker}/range/1/day/{first}/{last}?adjusted=false&sort=asc&limit=50000"
 
 
-def first_load(stage: Stage) -> list[Figure]:
-    """1,000 stocks x 5 years through the flow, against one bare binary COPY of the very same rows."""
-    symbols = tickers(1_000)
-    days = sessions(FIVE_YEARS_AGO, FRIDAY)
-    stage.admin.prepare(KEY, [range_target(symbol, days[0], days[-1]) for symbol in symbols])
-    rates, copies, peaks, rows = [], [], [], 0
-    for _ in range(RUNS):
-        dsn = stage.fresh_database()
-        with stage.services(dsn) as services:
-            follow(services, symbols)
-        loaded = _load_in_a_process_of_its_own(stage, dsn)
-        rows = loaded["rows"]
-        rates.append(rows / loaded["seconds"])
-        peaks.append(loaded["peak_mb"])
-        copies.append(rows / _bare_copy(dsn))
-    ratios = [flow / copy for flow, copy in zip(rates, copies, strict=True)]
-    small = stage.fresh_database()
-    with stage.services(small) as services:
-        follow(services, symbols[:100])
-    peak_of_100 = _load_in_a_process_of_its_own(stage, small)["peak_mb"]
-    what = f"first load of 1,000 stocks x 5 years ({rows:,} bars)"
-    return [
-        Figure(f"{what}, rows/s against a bare binary COPY", "at least 0.5", spread(ratios, "of COPY"),
-               statistics.median(ratios) >= 0.5),
-        Figure(f"{what}, rows/s of the flow", "", spread(rates, "rows/s"), met=True),
-        Figure(f"{what}, rows/s of the bare COPY", "", spread(copies, "rows/s"), met=True),
-        Figure("peak memory of the process during it", "under 400 MB", spread(peaks, "MB"), max(peaks) < 400),
-        Figure("peak memory with 100 stocks instead", "flat: within 20 %", f"{peak_of_100:.0f} MB",
-               statistics.median(peaks) < 1.2 * peak_of_100),
-    ]  # fmt: skip
-
-
-def _load_in_a_process_of_its_own(stage: Stage, dsn: str) -> dict[str, float]:
-    """Run the whole flow as a fresh process would, so that its peak memory is its own."""
-    command = [sys.executable, "-m", "tests.bench.load", dsn, stage.redis_url, stage.polygon_url]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    rows, seconds, peak = finished.stdout.split()[-3:]
-    return {"rows": int(rows), "seconds": float(seconds), "peak_mb": float(peak)}
-
-
-def _bare_copy(dsn: str) -> float:
-    """Seconds that one COPY of all stored rows, already encoded, takes into an empty table of the same shape."""
-    with psycopg.connect(dsn, options="-c search_path=marketdata") as connection:
-        with connection.cursor().copy("copy bar_daily to stdout (format binary)") as copy:
-            data = b"".join(bytes(part) for part in copy)
-        connection.execute("create table bar_copy (like bar_daily including all)")
-        connection.commit()
-        started = time.perf_counter()
-        with connection.cursor().copy("copy bar_copy from stdin (format binary)") as copy:
-            for start in range(0, len(data), 1 << 20):
-                copy.write(data[start : start + (1 << 20)])
-        connection.commit()
-        return time.perf_counter() - started
-
-
 def imports(_: Stage) -> list[Figure]:
     """What importing each DAG file costs over importing airflow.sdk itself."""
     code = (
@@ -184,12 +126,3 @@ def _python_seconds(code: str, path: Path) -> float:
         [sys.executable, "-c", code, str(path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return float(finished.stdout.split()[-1])
-
-
-def peak_memory_mb() -> float:
-    """The largest resident set that this process has had, without its parent's (Linux hands ``ru_maxrss`` down)."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
-        return float(line.split()[1]) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

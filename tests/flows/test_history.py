@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from local.processes import free_port
 from marketdata.domain.sessions import sessions
 from marketdata.errors import InvalidRequest
+from marketdata.flows.history import vantage
 from tests.flows.conftest import FRIDAY_EVENING, SATURDAY_NOON, Desk
 
 STOCKS = ("AAPL", "MSFT", "GOOGL")
@@ -195,6 +196,20 @@ def test_a_dry_run_plans_and_asks_the_vendors_nothing(desk: Desk) -> None:
     assert (plan.calls, plan.batches) == (3, ())
     assert calls_of(desk, "massive") == []
     assert desk.query("select state from ingest_run") == [("dry_run",)]
+
+
+@pytest.mark.parametrize(
+    ("interval_end", "logical_date", "expected"),
+    [
+        (None, None, SATURDAY_NOON),  # airflow dags trigger
+        (FRIDAY_EVENING, FRIDAY_EVENING.replace(hour=0), FRIDAY_EVENING),  # scheduled, backfilled, or -l 2026-11-20
+        (FRIDAY_EVENING, SATURDAY_NOON, SATURDAY_NOON),  # the trigger form in the browser
+    ],
+)
+def test_a_run_looks_back_from_its_interval_or_from_now(
+    interval_end: datetime | None, logical_date: datetime | None, expected: datetime
+) -> None:
+    assert vantage(interval_end, logical_date, SATURDAY_NOON) == expected
 
 
 def test_an_unknown_symbol_is_refused_with_what_is_near(desk: Desk) -> None:

@@ -50,6 +50,16 @@ class RunPlan:
     warnings: tuple[str, ...]
 
 
+def vantage(interval_end: datetime | None, logical_date: datetime | None, now: datetime) -> datetime:
+    """The instant that a run looks back from: what is missing is asked for as if it were then.
+
+    A scheduled or backfilled run looks from the end of its data interval. So does a manual one whose logical date names
+    a session; the trigger form's logical date is the present, which is later than the newest session's interval.
+    Without either it is ``now``.
+    """
+    return max((instant for instant in (interval_end, logical_date) if instant is not None), default=now)
+
+
 def plan_run(
     services: Services, request: HistoryRequest, *, dag_id: str, airflow_run_id: str, as_of: datetime, now: datetime
 ) -> RunPlan:
