@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -63,9 +64,16 @@ class Airflow:
     def environment(self) -> dict[str, str]:
         """The environment of its processes: this one's, without what it says about other stacks, plus ours."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_INHERITED)}
-        bindir = str(Path(sys.executable).parent)
+        path = os.pathsep.join([_BINDIR, inherited.get("PATH", os.defpath)])
+        return inherited | {"PATH": path} | self._settings()
+
+    def shell_script(self) -> str:
+        """For a shell to source: makes ``airflow`` and ``marketdata`` talk to this stack. Holds its secrets."""
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self._settings().items()]
+        return "".join([*lines, f'export PATH={shlex.quote(_BINDIR)}:"$PATH"\n'])
+
+    def _settings(self) -> dict[str, str]:
         own = {
-            "PATH": os.pathsep.join([bindir, inherited.get("PATH", os.defpath)]),
             "PYTHONPATH": PYTHONPATH,
             "NO_PROXY": "*" if sys.platform == "darwin" else f"{LOOPBACK},localhost",
             "AIRFLOW_HOME": str(self.home),
@@ -91,7 +99,7 @@ class Airflow:
         if self.broker:
             own["AIRFLOW__CELERY__BROKER_URL"] = self.broker
             own["AIRFLOW__CELERY__RESULT_BACKEND"] = self.metadata_dsn.replace("postgresql:", "db+postgresql:", 1)
-        return inherited | shared_settings() | own | dict(self.services)
+        return shared_settings() | own | dict(self.services)
 
     def prepare(self) -> None:
         """Write the login and bring the metadata database to this version of Airflow, unless it is there already."""
@@ -152,6 +160,7 @@ class Airflow:
 
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
+_BINDIR = str(Path(sys.executable).parent)
 
 
 def shared_settings() -> dict[str, str]:

@@ -19,7 +19,7 @@ from local.addresses import Addresses, services
 from local.airflow import PYTHONPATH, ROOT, USER, Airflow, pools
 from local.airflow_api import AirflowApi
 from local.processes import LOOPBACK, Running, StackError, is_taken, spawn, tail
-from local.state import State
+from local.state import State, write_private
 
 DEFAULT_AIRFLOW_PORT = 8080
 UNIVERSE = ROOT / "local" / "universe.csv"
@@ -67,13 +67,13 @@ class Stack:
             except BaseException:
                 self._stop([path for path in self.state.remembered() if path in self._started])
                 if not any(process.alive() for process in self.state.remembered().values()):
-                    self.state.stack_env.unlink(missing_ok=True)
+                    self.state.forget_addresses()
                 raise
 
     def down(self, on_wait: Callable[[str], None] = lambda _: None) -> list[str]:
         """Stop every process that this stack started, Airflow first; return their names."""
         with self.state.lock(on_wait):
-            self.state.stack_env.unlink(missing_ok=True)
+            self.state.forget_addresses()
             remembered = self.state.remembered()
             servers = [path for path, process in remembered.items() if process.name in {"postgres", "valkey"}]
             return self._stop([path for path in remembered if path not in servers]) + self._stop(servers)
@@ -128,6 +128,7 @@ class Stack:
                 self._given_up.set()  # or the pool would wait until Airflow is healthy
                 raise
         self.state.write_addresses(addresses)
+        write_private(self.state.airflow_env, airflow.shell_script())
         return addresses
 
     def _broker(self, redis_url: str) -> str:

@@ -36,6 +36,11 @@ class State:
         """The addresses and the login, while the stack is up."""
         return self.home / "stack.env"
 
+    @property
+    def airflow_env(self) -> Path:
+        """For a shell to source, while the stack is up: the commands ``airflow`` and ``marketdata`` on this stack."""
+        return self.home / "airflow.env"
+
     def pid_file(self, name: str) -> Path:
         """Where the process of this name is remembered."""
         return self.home / "run" / f"{name}.json"
@@ -79,6 +84,11 @@ class State:
     def write_addresses(self, addresses: Addresses) -> None:
         """Write ``stack.env``, readable by this user alone."""
         write_private(self.stack_env, "".join(f"{name}={value}\n" for name, value in asdict(addresses).items()))
+
+    def forget_addresses(self) -> None:
+        """Remove what was written for as long as the stack is up."""
+        self.stack_env.unlink(missing_ok=True)
+        self.airflow_env.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self, on_wait: Callable[[str], None]) -> Iterator[None]:

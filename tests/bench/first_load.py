@@ -55,7 +55,7 @@ def first_load(stage: Stage) -> list[Figure]:
                spread([load.ratio for load in single], "of COPY"), met=True),
         Figure(f"{as_airflow}", "", spread(_rates(usual), "rows/s"), met=True),
         Figure(f"{what} by a single process", "", spread(_rates(single), "rows/s"), met=True),
-        Figure(f"bare COPY of the same rows by a single process", "", spread(copies, "rows/s"), met=True),
+        Figure("bare COPY of the same rows by a single process", "", spread(copies, "rows/s"), met=True),
         Figure("peak memory of each of its processes", "under 400 MB", spread(peaks, "MB"), max(peaks) < 400),
         Figure("peak memory with 100 stocks instead", "flat: within 20 %", f"{peak_of_100:.0f} MB",
                statistics.median(load.peak_mb for load in single) < 1.2 * peak_of_100),

@@ -18,7 +18,7 @@ from marketdata.storage.warehouse import Warehouse
 from tests.bench.stage import KEY
 
 
-def main(dsn: str, redis_url: str, polygon_url: str, number: int, of: int) -> None:
+def main(dsn: str, redis_url: str, polygon_url: str, number: str, of: str) -> None:
     """Make the batches ``number``, ``number + of`` and so on of the run that is named on standard input."""
     stocks = VendorConnection("polygon", polygon_url, KEY, "advanced", requests_per_minute=1_000_000)
     coins = VendorConnection("coingecko", polygon_url, plan="keyless")
@@ -26,7 +26,7 @@ def main(dsn: str, redis_url: str, polygon_url: str, number: int, of: int) -> No
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         run_id, *batches = (int(word) for word in sys.stdin.readline().split())
-        for batch in batches[number::of]:
+        for batch in batches[int(number) :: int(of)]:
             fetch.fetch_batch(services, run_id, batch)
     sys.stdout.write(f"{peak_memory_mb()}\n")
 
@@ -42,4 +42,4 @@ def peak_memory_mb() -> float:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    main(*sys.argv[1:4], *map(int, sys.argv[4:6]))
+    main(*sys.argv[1:])

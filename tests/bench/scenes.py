@@ -16,7 +16,7 @@ from marketdata.flows import fetch, history
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
 from marketdata.storage.runs import RunReport
-from tests.bench.stage import FIVE_YEARS_AGO, FRIDAY, KEY, NOW, ROOT, Stage, cover_until, follow, tickers
+from tests.bench.stage import FRIDAY, KEY, NOW, ROOT, Stage, cover_until, follow, tickers
 
 RUNS = 5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -169,3 +170,12 @@ def rows_with(dsn: str, words: tuple[bytes, ...]) -> tuple[int, list[str]]:
                 if any(word.decode() in row for word in words):
                     found.append(table)
     return seen, found
+
+
+def test_the_command_line_triggers_a_run_in_a_shell_that_read_the_stacks_settings(scheduler: Scheduler) -> None:
+    conf = '{"range": "7D", "symbols": ["AAPL"]}'
+    script = f". {scheduler.home}/airflow.env && airflow dags trigger historical_daily --run-id by_hand --conf '{conf}'"
+    subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, cwd=scheduler.home)
+    ended = scheduler.wait("by_hand")
+    assert (ended.state, ended.report["state"]) == ("success", "success")
+    assert {symbol for symbol, *_ in scheduler.rows(_BARS)} == {"AAPL"}
