@@ -167,6 +167,9 @@ def test_a_bad_bar_is_quarantined_with_its_reason_and_its_session_stays_missing(
     desk.simulator.admin.correct_bar("AAPL", date(2026, 11, 18), h=1.0)
     report = desk.run("1M", ["AAPL"])
     assert (report.state, report.quarantined) == ("partial", 1)
+    ((symbol, kind, message),) = report.failed_symbols
+    assert (symbol, kind) == ("AAPL", "refused")
+    assert "2026-11-18" in message
     ((symbol, session, reason),) = desk.query("select symbol, session, reason from quarantine")
     assert (symbol, session) == ("AAPL", date(2026, 11, 18))
     assert "high" in reason

@@ -1,5 +1,5 @@
--- why: a run's verdict names each symbol that failed, with its cause.
--- params: run_id. grain: one row a failed call. reads: ingest_call, asset.
+-- why: a run's verdict names each symbol that failed, with its cause: a call without an answer, or bars that were refused.
+-- params: run_id. grain: one row a failed call, and one an asset with refused bars. reads: ingest_call, asset, quarantine.
 -- used by: storage.runs
 select
     coalesce(a.symbol, c.symbol, c.last::text) as symbol,
@@ -8,4 +8,17 @@ select
 from ingest_call as c
 left join asset as a on c.asset_id = a.asset_id
 where c.run_id = %(run_id)s and c.state = 'failed'
-order by symbol, c.call_id
+union all
+select
+    coalesce(a.symbol, q.symbol) as symbol,
+    'refused' as kind,
+    format(
+        '%%s bars refused, the first of %%s: %%s. Next: see marketdata.quarantine; the sessions are asked for again',
+        count(*), min(q.session), (array_agg(q.reason order by q.session))[1]
+    ) as message
+from quarantine as q
+inner join ingest_call as c on q.call_id = c.call_id
+left join asset as a on q.asset_id = a.asset_id
+where c.run_id = %(run_id)s and c.state = 'done'
+group by coalesce(a.symbol, q.symbol)
+order by symbol, kind
