@@ -20,7 +20,7 @@ def database_dsn() -> str:
         raise ConfigurationError(
             "MARKETDATA_DSN is not set",
             "the database has no address",
-            "export MARKETDATA_DSN=postgresql://user@host:5432/marketdata, or run: . .local/airflow.env (after make demo)",
+            "export MARKETDATA_DSN=postgresql://user@host:5432/marketdata, or after make demo: . .local/airflow.env",
         )
     return dsn
 

@@ -95,6 +95,22 @@ def test_a_drip_is_cut_at_the_total_deadline(where: str) -> None:
         assert 0.8 <= time.monotonic() - started < 5
 
 
+@pytest.mark.fault("U06")
+def test_every_request_of_a_session_has_a_total_deadline_of_its_own() -> None:
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    patience = Patience(Timeouts(connect=0.3, read=0.5, total=0.8), tries=1)
+    with Upstream() as upstream:
+        late = drip(upstream, answer, 0.45 / len(answer))
+        upstream.scripts = [late, late, late, drip(upstream, answer, 0.05)]
+        hook = polygon(upstream, patience)
+        for _ in range(3):  # together longer than one may take
+            assert len(hook.market_day(SESSION).data) == 1
+        started = time.monotonic()
+        with pytest.raises(TransientFailure, match=r"no complete answer within 0\.8 s"):
+            hook.market_day(SESSION)
+        assert 0.8 <= time.monotonic() - started < 5
+
+
 @pytest.mark.fault("U07")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, len(BODY)), zipped=st.booleans(), framing=st.sampled_from(["length", "chunked", "close"]))

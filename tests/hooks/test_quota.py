@@ -260,6 +260,28 @@ def test_what_was_sent_through_redis_counts_when_redis_goes_away(redis_url: str)
         quota.acquire("batch", 0)
 
 
+def test_only_what_was_sent_through_redis_within_a_window_counts_there_when_redis_goes_away() -> None:
+    with time_machine.travel(START, tick=False) as clock:
+        local = LocalWindows("test", [Rate(2, 1), Rate(6, 61)])
+        for _ in range(3):
+            local.note()
+        clock.shift(2)
+        assert local.left(batch=True)[0] == 2
+        assert [local.take(batch=True) for _ in range(2)] == [0, 0]
+        clock.shift(2)
+        assert local.take(batch=True) == 0
+        assert local.take(batch=True) > 50
+
+
+@pytest.mark.promise("P5")
+def test_a_request_that_one_window_refuses_takes_no_place_in_another(redis_url: str) -> None:
+    windows = opened(redis_url, Rate(5, 1), Rate(1, 61))
+    assert windows.take(batch=True) == 0
+    assert [windows.take(batch=True) > 59 for _ in range(3)] == [True] * 3
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.llen("marketdata:quota:polygon:test/1s") == 1
+
+
 @pytest.mark.parametrize(
     ("per_minute", "processes", "rates"),
     [

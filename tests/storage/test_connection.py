@@ -18,6 +18,7 @@ from marketdata.errors import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     SchemaMismatch,
+    StorageError,
 )
 from marketdata.storage.connection import CONNECT_ATTEMPTS, MAX_ATTEMPTS, Connection, Database, connect
 from marketdata.storage.warehouse import Warehouse
@@ -136,6 +137,44 @@ def test_a_collision_that_never_ends_is_given_up_after_five_attempts(dsn: str) -
         database.transact(collide)
     assert len(waits) == MAX_ATTEMPTS - 1
     assert all(0 <= seconds <= 3.2 for seconds in waits)
+    database.close()
+
+
+@pytest.mark.fault("D04")
+def test_what_travels_with_the_commit_collides_and_is_repeated_with_the_rest(dsn: str) -> None:
+    database, waits = _without_waiting(dsn)
+    database.transact(lambda connection: connection.execute("create table note (text text not null)"))
+    seen: list[int] = []
+
+    def write(connection: Connection) -> int:
+        connection.execute("insert into note values ('work')")
+        return len(waits)
+
+    def send_last(connection: Connection, tried: int) -> None:
+        seen.append(tried)
+        connection.execute("insert into note values ('last')")
+        if not tried:
+            connection.execute("do $$ begin raise serialization_failure; end $$")
+
+    assert database.transact(write, send_last) == 1
+    assert seen == [0, 1]
+    with connect(dsn) as connection:
+        assert connection.execute("select text from note").fetchall() == [("work",), ("last",)]
+    database.close()
+
+
+@pytest.mark.promise("P2")
+def test_a_statement_that_fails_beside_the_commit_undoes_the_whole_transaction(dsn: str) -> None:
+    database, waits = _without_waiting(dsn)
+    database.transact(lambda connection: connection.execute("create table note (text text not null)"))
+
+    def fail(connection: Connection, _: object) -> None:
+        connection.execute("insert into note values (null)")
+
+    with pytest.raises(StorageError, match="null value"):
+        database.transact(lambda connection: connection.execute("insert into note values ('work')"), fail)
+    assert database.transact(lambda connection: connection.execute("select from note").rowcount) == 0
+    assert waits == []
     database.close()
 
 

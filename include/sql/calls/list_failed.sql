@@ -13,7 +13,7 @@ select
     coalesce(a.symbol, q.symbol) as symbol,
     'refused' as kind,
     format(
-        '%%s bars refused, the first of %%s: %%s. Next: see marketdata.quarantine; the sessions are asked for again',
+        '%%s bars refused, the first of %%s: %%s. Next: see marketdata.quarantine, the sessions are asked for again',
         count(*), min(q.session), (array_agg(q.reason order by q.session))[1]
     ) as message
 from quarantine as q

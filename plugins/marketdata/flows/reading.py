@@ -35,7 +35,7 @@ def read_single(
     seen_at, bars = answer.received_at, answer.data
     checked = check_daily(bars, asset_class=asset_class, asked=Span(call.first, call.last), seen_at=seen_at)
     _refuse_wrong_unit(checked, call, answer)
-    kept = bars.take(checked.kept)
+    kept = bars if len(checked.kept) == len(bars) else bars.take(checked.kept)
     refused = bars.session[[refusal.index for refusal in checked.refused]]
     final = final_through(asset_class, seen_at)
     verified: Spans = ()

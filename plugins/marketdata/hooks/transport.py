@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -66,21 +66,23 @@ class Transport:
         self._timeouts = timeouts
         sockets: set[socket.socket] = set()
         self._deadline = _Deadline(timeouts.total, sockets)
-        self._session = requests.Session()
+        session = requests.Session()
         # A simulator on this machine is never asked through a proxy that the environment names.
-        self._session.trust_env = not is_loopback(self._base.hostname or "")
-        self._session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": _AGENT})
-        adapter = _WatchedAdapter(sockets)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        # Worked out once: headers, proxies and certificates are the same for every request, cookies are not kept.
+        session.trust_env = not is_loopback(self._base.hostname or "")
+        session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": _AGENT})
+        # Worked out once: headers, proxies and certificates are the same for every request. The adapter itself follows
+        # no redirect and keeps no cookie.
         blank = requests.Request("GET", connection.base_url, auth=_HeaderAuth(connection))
-        self._blank = self._session.prepare_request(blank)
+        self._blank = session.prepare_request(blank)
+        ways = session.merge_environment_settings(connection.base_url, {}, True, None, None)
+        self._adapter = _WatchedAdapter(sockets)
         self._send = partial(
-            self._session.send,
+            self._adapter.send,
+            stream=True,
             timeout=(timeouts.connect, timeouts.read),
-            allow_redirects=False,
-            **self._session.merge_environment_settings(connection.base_url, {}, True, None, None),
+            verify=cast("bool | str", ways["verify"]),
+            cert=ways["cert"],
+            proxies=ways["proxies"],
         )
 
     def get(self, url: str) -> Received:
@@ -95,7 +97,7 @@ class Transport:
                 raise WireFailure(deadline.passed_text() or _describe(error, self._timeouts)) from None
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
         self._deadline.close()
 
     def _exchange(self, url: str) -> Received:
