@@ -33,7 +33,13 @@ class Figure:
 
 def spread(values: Sequence[float], unit: str = "s") -> str:
     """Median with minimum and maximum."""
-    return f"{statistics.median(values):.3g} {unit} ({min(values):.3g} to {max(values):.3g}, n={len(values)})"
+    median, least, most = (_three_digits(value) for value in (statistics.median(values), min(values), max(values)))
+    return f"{median} {unit} ({least} to {most}, n={len(values)})"
+
+
+def _three_digits(value: float) -> str:
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 1000 else f"{rounded:g}"
 
 
 def timed(work: Callable[[], object]) -> float:
