@@ -243,3 +243,15 @@ def test_a_market_day_with_too_few_rows_proves_no_absence(desk: Desk) -> None:
     desk.simulator.admin.clear_faults()
     assert desk.run("1M", run="again").state == "success"
     assert desk.missing("MSFT", date(2026, 11, 24), date(2026, 11, 24)) == 0
+
+
+@pytest.mark.promise("P10")
+@pytest.mark.fault("U29")
+def test_an_expected_session_without_one_bar_in_the_whole_market_proves_nothing(desk: Desk) -> None:
+    desk.run("1M")
+    desk.at(SATURDAY_NOON + timedelta(days=3))
+    desk.simulator.admin.add_fault("drop_rows", match="/grouped/", keep=0)
+    report = desk.run("1M", STOCKS, run="tuesday")
+    assert (report.state, [failed.kind for failed in report.failed_symbols]) == ("failed", ["transient"])
+    assert desk.query("select count(*) from absence") == [(0,)]
+    assert desk.missing("MSFT", date(2026, 11, 23), date(2026, 11, 23)) == 1
