@@ -255,3 +255,13 @@ def test_an_expected_session_without_one_bar_in_the_whole_market_proves_nothing(
     assert (report.state, [failed.kind for failed in report.failed_symbols]) == ("failed", ["transient"])
     assert desk.query("select count(*) from absence") == [(0,)]
     assert desk.missing("MSFT", date(2026, 11, 23), date(2026, 11, 23)) == 1
+
+
+@pytest.mark.promise("P10")
+def test_a_bound_learnt_too_low_never_turns_a_clip_into_absences(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk(polygon="basic")  # two years
+    day = date(2026, 11, 21)
+    desk.services.polygon_key.learn_earliest(date(2021, 5, 4), day, "a market day before it was refused")
+    desk.run("5Y", ["AAPL"])
+    assert desk.query("select count(*) from absence") == [(0,)]
+    assert desk.missing("AAPL", date(2021, 11, 22), date(2024, 11, 1)) > 700

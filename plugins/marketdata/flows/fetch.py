@@ -93,7 +93,7 @@ def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
     asked = Span(max(call.first, earliest or call.first), call.last)
     answer = services.polygon.daily_bars(call.label, asked.first, asked.last)
     crash_point("after_fetch")
-    reach = reach_of(services.polygon, call.label, asked, answer.data, known_earliest=earliest)
+    reach = reach_of(services.polygon, call.label, asked, answer.data)
     if reach.is_clipped and reach.proven is not None:
         note = f"{call.label} asked from {asked.first}, answered from {reach.proven.first}"
         services.polygon_key.learn_earliest(reach.proven.first, on, note)

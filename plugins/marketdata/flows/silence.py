@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from marketdata.domain.coverage import Span
@@ -33,15 +33,15 @@ class Reach:
     warning: str = ""
 
 
-def reach_of(polygon: PolygonHook, ticker: str, asked: Span, bars: DailyBars, *, known_earliest: date | None) -> Reach:
+def reach_of(polygon: PolygonHook, ticker: str, asked: Span, bars: DailyBars) -> Reach:
     """Find out whether the sessions of ``asked`` before the first of ``bars`` have no bar or were cut off.
 
-    An answer of ``daily_bars`` that starts on the first expected session, or that lies inside the history which the key
-    is known to reach, speaks for all that was asked. Else one more call asks for the silent part alone: the vendor
+    An answer of ``daily_bars`` that starts on the first expected session speaks for all that was asked. Else one more
+    call asks for the silent part alone, whatever is known of the key, since its window moves: the vendor
     refuses it with "timeframe" when it had clipped it, and answers emptily when there is nothing.
     """
     silent = _silent_prefix(asked, bars)
-    if silent is None or (known_earliest is not None and known_earliest <= asked.first):
+    if silent is None:
         return Reach(asked)
     answered = Span(silent.last + _ONE_DAY, asked.last) if len(bars) else None
     try:
