@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Self, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from marketdata.domain.bars import Asset, Vendor
 from marketdata.domain.coverage import Gap, Span, Spans
@@ -22,6 +22,7 @@ from marketdata.storage.entitlements import Entitlement, find_entitlements, lear
 from marketdata.storage.migrations import check_schema
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Warehouse:
@@ -43,6 +44,13 @@ class Warehouse:
             yield cls(database)
         finally:
             database.close()
+
+    def transact(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a storage function in one transaction of its own and return its result: ``transact(find_assets, None)``.
+
+        After a collision or a lost connection it is run again, so it must do nothing but talk to the database.
+        """
+        return self._database.transact(lambda connection: work(connection, *args, **kwargs))
 
     def load_assets(self, rows: Iterable[Mapping[str, str | None]]) -> assets.LoadedAssets:
         """Insert or update assets and their lists; see :func:`marketdata.storage.assets.load_assets`."""

@@ -1,0 +1,5 @@
+"""``python -m marketdata.cli``."""
+
+from marketdata.cli import app
+
+app()

@@ -1,0 +1,41 @@
+"""What all commands share: text for people or, with --json, one JSON object for programs, and how errors are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from marketdata.errors import MarketDataError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+@contextmanager
+def told(as_json: bool) -> Iterator[None]:
+    """Turn an error of ours into its message (on stdout as JSON, else on stderr) and exit status 1."""
+    try:
+        yield
+    except MarketDataError as error:
+        if as_json:
+            print_json({"error": error.kind, "what": error.what, "why": error.why, "next_step": error.next_step})
+        else:
+            Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(1) from error
+
+
+def print_json(value: object) -> None:
+    """One line of JSON; dates and instants are ISO texts."""
+    typer.echo(json.dumps(value, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
