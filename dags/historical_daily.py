@@ -12,11 +12,16 @@ missing, and the next run takes it.
 
 | name | meaning |
 |---|---|
-| `range` | `7D 1M 3M 6M YTD 1Y 3Y 5Y MAX`, ending at the run's day |
+| `range` | `7D 1M 3M 6M YTD 1Y 3Y 5Y MAX`, ending at the run's day; the default `MAX` gives a new asset all of it |
 | `symbols` | house symbols such as `AAPL`, `BRK.B`, `X:BTCUSD`; empty means all assets |
 | `dry_run` | plan only: log calls and minutes, fetch nothing |
 
     airflow dags trigger historical_daily --conf '{"range": "1Y", "symbols": ["AAPL", "MSFT", "GOOGL"]}'
+
+Past sessions again, holidays skipped; each run fetches what became due with its own session (or the range, if you give
+one with `--dag-run-conf`):
+
+    airflow backfill create --dag-id historical_daily --from-date 2026-11-02 --to-date 2026-11-06
 
 **Safe to run again**: always, for any date. What is stored is not fetched again; a killed run is taken up where it was.
 
@@ -70,7 +75,7 @@ RETRY_WHAT_CAN_HEAL = ExceptionRetryPolicy(
     tags=["history"],
     default_args={"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RETRY_WHAT_CAN_HEAL},
     params={
-        "range": Param("1Y", type="string", enum=list(RANGES), title="Range", description="Ends at the run's day."),
+        "range": Param("MAX", type="string", enum=list(RANGES), title="Range", description="Ends at the run's day."),
         "symbols": Param(
             [],
             type="array",
@@ -86,12 +91,14 @@ def historical_daily() -> None:
     def plan_calls() -> list[dict[str, Any]]:
         """Store the fewest calls that fetch what is missing; return the batches to map over, ids and labels only."""
         from marketdata import settings
-        from marketdata.flows.history import plan_run, vantage
+        from marketdata.flows.history import own_session, plan_run, vantage
         from marketdata.flows.services import open_services
 
         context = get_current_context()
         run, now = context["dag_run"], settings.now()
-        request = HistoryRequest.from_conf({**context["params"], **(run.conf or {})})
+        conf: dict[str, Any] = run.conf or {}
+        session = own_session(run.run_type, context.get("data_interval_start"), conf)
+        request = HistoryRequest.from_conf({**context["params"], **conf}, session=session)
         as_of = vantage(context.get("data_interval_end"), context.get("logical_date"), now)
         with open_services() as services:
             plan = plan_run(services, request, dag_id=run.dag_id, airflow_run_id=run.run_id, as_of=as_of, now=now)

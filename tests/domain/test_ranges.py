@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marketdata.domain.coverage import Span
-from marketdata.domain.ranges import EARLIEST, RANGES, window
+from marketdata.domain.ranges import EARLIEST, RANGES, due_with, window
+from marketdata.domain.sessions import sessions, utc_days
 from marketdata.errors import InvalidRequest
 
 todays = st.dates(date(1990, 1, 1), date(2100, 12, 31))
@@ -80,3 +81,15 @@ def test_an_unknown_range_is_refused_with_the_list_of_what_exists(name: str) -> 
     with pytest.raises(InvalidRequest, match="7D, 1M, 3M, 6M, YTD, 1Y, 3Y, 5Y, MAX") as refusal:
         window(name, date(2026, 11, 22))
     assert repr(name) in str(refusal.value)
+
+
+def test_the_runs_of_consecutive_trading_days_leave_no_day_out_and_take_none_twice() -> None:
+    days = sessions(date(2026, 10, 1), date(2026, 12, 31))
+    assert len(days) > 60
+    assert [due_with(day) for day in days] == [Span(day, day) for day in days]
+    coin_days = [
+        day
+        for span in (due_with(session, asset_class="crypto") for session in days)
+        for day in utc_days(span.first, span.last)
+    ]
+    assert coin_days == utc_days(date(2026, 9, 30), date(2026, 12, 30))

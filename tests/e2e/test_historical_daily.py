@@ -179,3 +179,42 @@ def test_the_command_line_triggers_a_run_in_a_shell_that_read_the_stacks_setting
     ended = scheduler.wait("by_hand")
     assert (ended.state, ended.report["state"]) == ("success", "success")
     assert {symbol for symbol, *_ in scheduler.rows(_BARS)} == {"AAPL"}
+
+
+def test_a_run_that_has_ended_bears_a_note_with_its_verdict_and_the_way_to_its_report(scheduler: Scheduler) -> None:
+    scheduler.vendor.add_fault("status", status=403, match="/ticker/MSFT/")
+    ended = scheduler.run(range="7D", symbols=["AAPL", "MSFT"])
+    (note,) = (run["note"] for run in scheduler.api.runs(DAG_ID) if run["dag_run_id"] == ended.run_id)
+    assert note.startswith("**partial**")
+    assert "failed: MSFT" in note
+    assert f"/dags/{DAG_ID}/runs/" in note
+
+
+def test_a_backfill_of_past_sessions_skips_the_holiday_and_fetches_each_session_once(scheduler: Scheduler) -> None:
+    """Labor Day week: Monday 7 September 2026 was a holiday. One market day a session is cheapest, and is for all."""
+    shell = f". {scheduler.home}/airflow.env && airflow backfill create --dag-id {DAG_ID}"
+    bounds = "--from-date 2026-09-04 --to-date 2026-09-09"
+    subprocess.run(["/bin/sh", "-c", f"{shell} {bounds}"], check=True, capture_output=True, cwd=scheduler.home)
+    runs = [run["dag_run_id"] for run in scheduler.api.runs(DAG_ID) if run["run_type"] == "backfill"]
+    assert len(runs) == 3
+    ended = [scheduler.wait(run_id) for run_id in runs]
+    assert [run.state for run in ended] == ["success"] * 3, scheduler.api.first_error(DAG_ID, runs[0])
+    assert {run.report["state"] for run in ended} == {"success"}
+    days = [date(2026, 9, 4), date(2026, 9, 8), date(2026, 9, 9)]
+    stored = [(symbol, session) for symbol, session, *_ in scheduler.rows(_BARS)]
+    assert [session for symbol, session in stored if symbol == "AAPL"] == days
+    assert {session for symbol, session in stored if not symbol.startswith("X:")} == set(days)
+    market_days = scheduler.vendor.requests(path_contains="/grouped/")
+    assert sorted(call.path[-10:] for call in market_days) == [day.isoformat() for day in days]
+
+
+@pytest.mark.fault("A02")
+def test_two_runs_beside_each_other_store_each_bar_once(scheduler: Scheduler) -> None:
+    """A manual run by hand beside another one, both over the same bars."""
+    conf = {"range": "1M", "symbols": ["AAPL", "MSFT", "X:BTCUSD"]}
+    started = [scheduler.api.trigger(DAG_ID, conf).json()["dag_run_id"] for _ in range(2)]
+    reports = [scheduler.wait(run_id).report for run_id in started]
+    assert [report["state"] for report in reports] == ["success", "success"]
+    stored = scheduler.rows(_BARS)
+    assert len(stored) == len({row[:2] for row in stored}) > 60
+    assert sum(report["inserted"] for report in reports) == len(stored)

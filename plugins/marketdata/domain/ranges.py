@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from marketdata.domain.coverage import Span
+from marketdata.domain.sessions import previous_session
 from marketdata.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -40,6 +41,18 @@ def window(range_name: str, today: date, *, asset_class: AssetClass = "stock") -
     if range_name in _MONTHS_BACK:
         return Span(_months_before(today, _MONTHS_BACK[range_name]), today)
     raise InvalidRequest(f"range {range_name!r}", "there is no such range", f"use one of {', '.join(RANGES)}")
+
+
+def due_with(session: date, *, asset_class: AssetClass = "stock") -> Span:
+    """The days that became due with the run of one trading day, after its close.
+
+    For stocks that is the day itself; for crypto the UTC days from the trading day before to the day before, so that
+    the runs of consecutive trading days leave no weekend out.
+    """
+    if asset_class != "crypto":
+        return Span(session, session)
+    day_before = session - timedelta(days=1)
+    return Span(previous_session(day_before), day_before)
 
 
 def _months_before(day: date, months: int) -> date:

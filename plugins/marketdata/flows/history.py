@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marketdata.domain.bars import Asset, AssetClass
 from marketdata.domain.coverage import Gap, Span
 from marketdata.domain.planner import CallPlan, Limits, plan_coin_calls, plan_stock_calls, to_batches
-from marketdata.domain.ranges import window
+from marketdata.domain.ranges import due_with, window
 from marketdata.domain.sessions import expected_through, new_york_date, today
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
@@ -58,6 +58,17 @@ def vantage(interval_end: datetime | None, logical_date: datetime | None, now: d
     Without either it is ``now``.
     """
     return max((instant for instant in (interval_end, logical_date) if instant is not None), default=now)
+
+
+def own_session(run_type: str, interval_start: datetime | None, conf: Mapping[str, object]) -> date | None:
+    """The trading day that a run of ``airflow backfill`` is for; None when its ``conf`` names a range, and for others.
+
+    The data interval of a trading day starts at that date, 00:00 UTC. The UI's form always sends a range, so its
+    default ``MAX`` counts as none.
+    """
+    if run_type != "backfill" or interval_start is None or conf.get("range", "MAX") != "MAX":
+        return None
+    return interval_start.astimezone(UTC).date()
 
 
 def plan_run(
@@ -174,7 +185,10 @@ def _gaps(
     """What the followed assets of a vendor miss in the range, up to the last session that was over at ``as_of``."""
     if not followed:
         return []
-    asked = window(request.range_name, today(asset_class, as_of), asset_class=asset_class)
+    if request.session is not None:
+        asked = due_with(request.session, asset_class=asset_class)
+    else:
+        asked = window(request.range_name, today(asset_class, as_of), asset_class=asset_class)
     last = min(asked.last, expected_through(asset_class, as_of))
     if last < asked.first:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 from marketdata.domain.ranges import RANGES
@@ -18,14 +19,18 @@ _KEYS = ("range", "symbols", "dry_run")
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """A range ending today and the house symbols to complete; no symbols means all assets."""
+    """A range ending today and the house symbols to complete; no symbols means all assets.
+
+    ``session``: only what became due with the run of that trading day, instead of the whole range.
+    """
 
     range_name: str
     symbols: tuple[str, ...] = ()
     dry_run: bool = False
+    session: date | None = None
 
     @classmethod
-    def from_conf(cls, conf: Mapping[str, object]) -> Self:
+    def from_conf(cls, conf: Mapping[str, object], *, session: date | None = None) -> Self:
         """Check a trigger's ``conf``, merged with the defaults; raises InvalidRequest naming the first thing wrong.
 
         Airflow checks declared params only, and only where a schema is given; this is the second wall, and the first
@@ -40,7 +45,7 @@ class HistoryRequest:
         dry_run = conf.get("dry_run", False)
         if not isinstance(dry_run, bool):
             raise InvalidRequest(f"dry_run {dry_run!r}", "it is no boolean", "write true or false")
-        return cls(str(range_name), _symbols(conf.get("symbols") or []), dry_run)
+        return cls(str(range_name), _symbols(conf.get("symbols") or []), dry_run, session)
 
 
 def _symbols(given: object) -> tuple[str, ...]:
