@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import requests
 
 from local.simulator.journal import Entry
 
 CONNECT_SECONDS = 5.0
+DAYS = frozenset({"session", "execution_date", "ex_date", "declared_on", "record_date", "pay_date"})
 
 
 class SimulatorError(Exception):
@@ -69,19 +71,79 @@ class SimulatorAdmin:
         """The vendors do not know the key any more."""
         self._call("DELETE", "/keys", {"key": key})
 
-    def correct_bar(self, ticker: str, session: date, **values: float) -> None:
-        """Change ``o h l c v vw n`` of one raw daily bar from now on."""
-        self._call("POST", "/corrections", {"ticker": ticker, "session": session.isoformat(), "values": values})
+    def correct_bar(self, ticker: str, session: date, *, published_at: datetime | None = None, **values: float) -> None:
+        """Change ``o h l c v vw n`` of one raw daily bar, from ``published_at`` on or always."""
+        body: dict[str, Any] = {"ticker": ticker, "session": session.isoformat(), "values": values}
+        self._call("POST", "/corrections", body | _dates({"published_at": published_at}))
 
-    def correct_coin_price(self, coin_id: str, at: datetime, price: float) -> None:
-        """Change a coin's price in US dollars at one instant from now on."""
-        self._call("POST", "/corrections", {"coin": coin_id, "at": at.isoformat(), "price": price})
+    def correct_coin_price(
+        self, coin_id: str, at: datetime, price: float, *, published_at: datetime | None = None
+    ) -> None:
+        """Change a coin's price in US dollars at one instant, from ``published_at`` on or always."""
+        body = {"coin": coin_id, "at": at, "price": price, "published_at": published_at}
+        self._call("POST", "/corrections", _dates(body))
 
-    def add_split(self, ticker: str, execution_date: date, split_from: int, split_to: int) -> None:
-        """A split that nobody knew of: raw prices change from its execution date on."""
+    def add_split(
+        self,
+        ticker: str,
+        execution_date: date,
+        split_from: float,
+        split_to: float,
+        *,
+        reported: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """A split of the company that has the ticker on its day: raw prices change from then on.
+
+        ``reported``, rows of ``execution_date``, ``split_from`` and ``split_to``, is what the vendor lists instead of
+        the truth: one row twice, two that contradict each other, a wrong day, or [] for nothing. The same split again
+        only changes what is reported of it.
+        """
         day = execution_date.isoformat()
         body = {"ticker": ticker, "execution_date": day, "split_from": split_from, "split_to": split_to}
-        self._call("POST", "/splits", body)
+        rows = None if reported is None else [_dates(row) for row in reported]
+        self._call("POST", "/splits", {**body, "reported": rows})
+
+    def add_dividend(self, ticker: str, ex_date: date, cash_amount: float, **more: object) -> None:
+        """A dividend of the company that has the ticker on its ex-date, beside the quarterly ones.
+
+        ``more`` are fields of ``local.simulator.actions.Dividend``: ``currency`` (USD), ``kind`` (recurring),
+        ``frequency`` (4), ``declared_on`` (14 days before), ``record_date`` and ``pay_date``.
+        """
+        body = {"ticker": ticker, "ex_date": ex_date, "cash_amount": cash_amount, **more}
+        self._call("POST", "/dividends", _dates(body))
+
+    def rename(self, old: str, new: str, on: date) -> None:
+        """From ``on`` the company ``old`` is called ``new``; its bars before stay under ``old``."""
+        self._call("POST", "/renames", _dates({"old": old, "new": new, "on": on}))
+
+    def delist(self, ticker: str, last_session: date) -> None:
+        """The company is traded for the last time on ``last_session``; then its ticker is free."""
+        self._call("POST", "/delistings", _dates({"ticker": ticker, "last_session": last_session}))
+
+    def list_company(self, ticker: str, listed_on: date, *, price: float = 50.0, name: str = "") -> None:
+        """A new company under a free ticker, whoever had it before. ``price`` is its first close."""
+        body = {"ticker": ticker, "listed_on": listed_on, "price": price, "name": name or f"{ticker} Newcomer Inc."}
+        self._call("POST", "/companies", _dates(body))
+
+    def truth_daily(self, ticker: str, first: date, last: date, *, on: date | None = None) -> list[dict[str, Any]]:
+        """The raw bars of the company that has ``ticker`` now (or on a day), under all its tickers, oldest first.
+
+        Rows of ``session`` (a date), ``open``, ``high``, ``low``, ``close``, ``volume``, ``vwap`` and ``trades``: of
+        the sessions whose evening trading is over, as corrected up to now.
+        """
+        return self._truth("/truth/daily", {"ticker": ticker, "first": first, "last": last, "on": on})
+
+    def truth_coin(self, coin_id: str, first: date, last: date) -> list[dict[str, Any]]:
+        """``session``, ``close`` and ``volume_24h`` of a coin's UTC days that are over, oldest first."""
+        return self._truth("/truth/coin", {"coin": coin_id, "first": first, "last": last})
+
+    def truth_splits(self, ticker: str, *, on: date | None = None) -> list[dict[str, Any]]:
+        """``execution_date``, ``split_from`` and ``split_to`` of the company's splits up to now, oldest first."""
+        return self._truth("/truth/splits", {"ticker": ticker, "on": on})
+
+    def truth_dividends(self, ticker: str, *, on: date | None = None) -> list[dict[str, Any]]:
+        """The company's dividends whose ``ex_date`` has come, oldest first; fields as in ``add_dividend``."""
+        return self._truth("/truth/dividends", {"ticker": ticker, "on": on})
 
     def prepare(self, key: str, targets: Sequence[str], *, gzip: bool = True) -> dict[str, int]:
         """Compute the answers to these targets (path and query, prefix included) beforehand, for one key.
@@ -90,6 +152,13 @@ class SimulatorAdmin:
         """
         body = {"key": key, "targets": list(targets), "gzip": gzip}
         return cast("dict[str, int]", self._call("POST", "/prepare", body, timeout=3600.0))
+
+    def _truth(self, path: str, question: Mapping[str, object]) -> list[dict[str, Any]]:
+        query = urlencode({name: value for name, value in question.items() if value is not None})
+        rows = cast("list[dict[str, Any]]", self._call("GET", f"{path}?{query}"))
+        return [
+            {name: date.fromisoformat(value) if name in DAYS else value for name, value in row.items()} for row in rows
+        ]
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float | None = None
@@ -101,3 +170,8 @@ class SimulatorAdmin:
         if response.status_code != 200:
             raise SimulatorError(f"{method} {path}: {response.text}")
         return response.json()
+
+
+def _dates(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with its dates and instants as text, ready for JSON."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in body.items()}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
 import numpy as np
 
-from local.simulator.listings import Coin, Universe
+from local.simulator.coin_listings import Coin
+from local.simulator.listings import Universe
 from local.simulator.noise import Floats, Ints, bell, keys, wave
 
 MINUTE_MS = 60_000
@@ -34,22 +39,42 @@ FIXED_RATES = {"usd": 1.0, "eur": 0.92, "gbp": 0.79, "jpy": 151.0, "chf": 0.88}
 COIN_RATES = {"btc": "bitcoin", "eth": "ethereum"}
 
 
+@dataclass(frozen=True, slots=True)
+class PriceCorrection:
+    """Another price of a coin at one instant, and since when the vendor has had it; None for always."""
+
+    coin_id: str
+    at_ms: int
+    price: float
+    published_at: datetime | None
+
+
 class CoinWorld:
     """The coins' history, in US dollars or another currency."""
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, corrections: Iterable[PriceCorrection] = ()) -> None:
+        self._universe = universe
         self.coins = {coin.coin_id: coin for coin in universe.coins}
-        self._corrections: dict[tuple[str, int], float] = {}
+        self._corrections = list(corrections)
 
     def reset(self) -> None:
         """Forget corrections."""
         self._corrections.clear()
 
-    def correct(self, coin_id: str, at_ms: int, price: float) -> None:
-        """From now on the price at that instant is another one."""
+    def correct(self, coin_id: str, at_ms: int, price: float, published_at: datetime | None = None) -> None:
+        """The price at an instant is another one, from ``published_at`` on; the last correction holds."""
         if coin_id not in self.coins:
             raise LookupError(f"unknown coin {coin_id}")
-        self._corrections[coin_id, at_ms] = price
+        self._corrections.append(PriceCorrection(coin_id, at_ms, price, published_at))
+
+    def known_at(self, now: datetime) -> CoinWorld:
+        """The same coins without what the vendor corrects later."""
+        known = (
+            correction
+            for correction in self._corrections
+            if correction.published_at is None or correction.published_at <= now
+        )
+        return CoinWorld(self._universe, known)
 
     def knows_currency(self, currency: str) -> bool:
         return currency in FIXED_RATES or currency in COIN_RATES
@@ -57,9 +82,9 @@ class CoinWorld:
     def price(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
         """Prices at instants (milliseconds)."""
         prices = self._dollars(coin, at)
-        for (coin_id, corrected_at), price in self._corrections.items():
-            if coin_id == coin.coin_id:
-                prices[at == corrected_at] = price
+        for correction in self._corrections:
+            if correction.coin_id == coin.coin_id:
+                prices[at == correction.at_ms] = correction.price
         return prices * self._rate(currency, at)
 
     def volume_24h(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from local.simulator.clock import to_ms
+from local.simulator.coin_listings import Coin
 from local.simulator.coin_world import DAY_MS, HOUR_MS, MINUTE_MS, CoinWorld, day_start, listed_ms
-from local.simulator.listings import Coin
 from local.simulator.messages import (
     COINGECKO_JSON_TYPE,
     Refused,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from local.simulator.clock import from_ms, iso_ms
+from local.simulator.coin_listings import Coin
 from local.simulator.coin_world import COIN_RATES, DAY_MS, FIXED_RATES, HOUR_MS
 from local.simulator.coingecko_charts import PRO_ONLY, CoinView, read_currency
-from local.simulator.listings import Coin
 from local.simulator.messages import (
     COINGECKO_JSON_TYPE,
     JsonObject,
@@ -63,22 +63,33 @@ def answer_currencies(_request: Request, _view: CoinView) -> Response:
 
 
 def answer_list(request: Request, view: CoinView) -> Response:
-    """Every coin, on one page."""
+    """Every coin by its id, on one page: the first one with a symbol need not be the one that is meant."""
     alive = request.query.get("status", "active") == "active"
     platforms: JsonObject = {"platforms": {}} if request.query.get("include_platform") == "true" else {}
-    coins = [coin for coin in view.world.coins.values() if bool(coin.price) == alive or not coin.price]
+    coins = sorted(view.world.coins.values(), key=lambda coin: coin.coin_id)
+    coins = [coin for coin in coins if bool(coin.price) == alive or not coin.price]
     chosen = coins if alive else [coin for coin in coins if not coin.price]
     return _json([{"id": c.coin_id, "symbol": c.symbol, "name": c.name, **platforms} for c in chosen], 1800)
 
 
 def _chosen(request: Request, view: CoinView) -> list[Coin]:
-    """The coins asked for by id, name or symbol, in this priority; unknown ones are left out in silence."""
+    """The coins asked for by id, name or symbol, in this priority; unknown ones are left out in silence.
+
+    Of the coins that share a symbol only the largest is meant, unless ``include_tokens`` says ``all``.
+    """
     coins = view.world.coins.values()
     for parameter, field in (("ids", "coin_id"), ("names", "name"), ("symbols", "symbol")):
         if text := request.query.get(parameter):
             wanted = {word.strip().lower() for word in text.split(",")}
-            return [coin for coin in coins if str(getattr(coin, field)).lower() in wanted]
+            found = [coin for coin in coins if str(getattr(coin, field)).lower() in wanted]
+            return _largest(found) if field == "symbol" and request.query.get("include_tokens") != "all" else found
     return []
+
+
+def _largest(coins: Iterable[Coin]) -> list[Coin]:
+    """One coin a symbol: the one with the largest market cap."""
+    by_size = sorted(coins, key=lambda coin: coin.price * coin.supply)
+    return list({coin.symbol: coin for coin in by_size}.values())
 
 
 def answer_simple_price(request: Request, view: CoinView) -> Response:

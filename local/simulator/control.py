@@ -1,4 +1,4 @@
-"""The admin routes: set the clock, the fault script, keys and corrections; read the request log; prepare answers."""
+"""The admin routes: clock, fault script, keys, what happens in the world; the request log; prepared answers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from local.simulator.clock import to_ms
 from local.simulator.engine import Engine
-from local.simulator.listings import Split
 from local.simulator.messages import Request, Response, dump
+from local.simulator.story import Story
 
 Body = dict[str, Any]
 
@@ -34,8 +33,7 @@ class Control:
             ("POST", "/clock"): self._set_clock,
             ("POST", "/keys"): self._put_key,
             ("DELETE", "/keys"): self._remove_key,
-            ("POST", "/corrections"): self._correct,
-            ("POST", "/splits"): self._split,
+            **Story(engine).routes,
         }
 
     async def answer(self, request: Request) -> Response:
@@ -94,21 +92,6 @@ class Control:
 
     def _remove_key(self, body: Body) -> object:
         self.engine.keyring.remove(body["key"])
-        return {}
-
-    def _correct(self, body: Body) -> object:
-        """A bar of ``ticker`` on ``session``, or the price of ``coin`` at the instant ``at``."""
-        self.engine.prepared.clear()
-        if "coin" in body:
-            self.engine.coins.correct(body["coin"], to_ms(datetime.fromisoformat(body["at"])), body["price"])
-        else:
-            self.engine.stocks.correct(body["ticker"], date.fromisoformat(body["session"]), body["values"])
-        return {}
-
-    def _split(self, body: Body) -> object:
-        self.engine.prepared.clear()
-        day = date.fromisoformat(body["execution_date"])
-        self.engine.stocks.add_split(Split(body["ticker"], day, body["split_from"], body["split_to"]))
         return {}
 
     async def _prepare(self, body: Body, address: str) -> object:

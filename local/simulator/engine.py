@@ -151,7 +151,7 @@ class Engine:
         if request.vendor == "massive":
             return answer_massive(request, DayView(self.stocks, plan, now))
         used = self.keyring.credits_used(credential.key, now)
-        return answer_coingecko(request, CoinView(self.coins, plan, now), used)
+        return answer_coingecko(request, CoinView(self.coins.known_at(now), plan, now), used)
 
     def prepare(self, target: str, key: str, address: str, *, takes_gzip: bool) -> int:
         """Compute an answer now, so that serving it costs nothing later; the size of its body."""

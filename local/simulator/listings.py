@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
+from local.simulator.actions import Dividend, Split
+from local.simulator.coin_listings import Coin, load_coins
 from local.simulator.noise import key_of
 
 UNIVERSE = Path(__file__).parents[1] / "universe.csv"
@@ -47,53 +50,46 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Coin:
-    """A coin by its vendor id. ``volume`` is a typical day's US dollars. ``price`` 0 means that nobody trades it."""
-
-    coin_id: str
-    symbol: str
-    name: str
-    listed_on: date
-    key: int
-    price: float
-    volume: float
-    supply: float
-    max_supply: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """``split_from`` old shares became ``split_to`` new ones on ``execution_date``."""
-
-    ticker: str
-    execution_date: date
-    split_from: int
-    split_to: int
-
-    @property
-    def ratio(self) -> float:
-        return self.split_to / self.split_from
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """``new`` was called ``old`` from ``first_session`` until the day before ``on``."""
-
-    old: str
-    new: str
-    first_session: date
-    on: date
-
-
-@dataclass(frozen=True, slots=True)
 class Universe:
-    """All that exists. Listings are ordered by ticker, then by first day; synthetic ones come last."""
+    """All that exists. Listings are ordered by ticker, then by first day; synthetic ones and newcomers come last.
+
+    ``by_ticker`` and ``by_company`` hold the rows of the listings that ever had a ticker, or that a company ever had,
+    in the order of their first day.
+    """
 
     listings: tuple[Listing, ...]
     coins: tuple[Coin, ...]
     splits: tuple[Split, ...]
-    renames: tuple[Rename, ...]
-    by_ticker: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    dividends: tuple[Dividend, ...]
+    by_ticker: dict[str, tuple[int, ...]]
+    by_company: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        listings: Sequence[Listing],
+        coins: Sequence[Coin] = (),
+        splits: Iterable[Split] = (),
+        dividends: Iterable[Dividend] = (),
+    ) -> Self:
+        """A universe with its indexes; splits and dividends in the order of their dates."""
+        return cls(
+            listings=tuple(listings),
+            coins=tuple(coins),
+            splits=tuple(sorted(splits, key=lambda split: (split.execution_date, split.ticker))),
+            dividends=tuple(sorted(dividends, key=lambda dividend: (dividend.ex_date, dividend.ticker))),
+            by_ticker=_index(listings, "ticker"),
+            by_company=_index(listings, "company"),
+        )
+
+    def row_on(self, ticker: str, day: date) -> int | None:
+        """The row of the company that has the ticker on ``day``."""
+        return next((row for row in self.by_ticker.get(ticker, ()) if self.listings[row].active_on(day)), None)
+
+    def last_row(self, ticker: str, day: date) -> int | None:
+        """The row of the company that has the ticker on ``day``, or had it last before."""
+        rows = [row for row in self.by_ticker.get(ticker, ()) if self.listings[row].listed_on <= day]
+        return rows[-1] if rows else None
 
 
 def load_universe(path: Path = UNIVERSE, *, seed: int = 1, extra_stocks: int = 0) -> Universe:
@@ -103,36 +99,21 @@ def load_universe(path: Path = UNIVERSE, *, seed: int = 1, extra_stocks: int = 0
         rows = list(csv.DictReader(file))
     listings = [_listing(row, facts, seed) for row in rows if row["asset_class"] != "crypto"]
     known = {listing.ticker: listing for listing in listings}
-    renames = tuple(
-        Rename(row["old"], row["new"], row["first_session"], row["on"])
-        for row in facts["renames"]
-        if row["new"] in known
-    )
-    listings += [_former(known[rename.new], rename) for rename in renames]
+    listings += [_former(known[row["new"]], row) for row in facts["renames"] if row["new"] in known]
     listings += [_namesake(row, seed) for row in facts["namesakes"] if row["ticker"] in known]
     listings.sort(key=lambda listing: (listing.ticker, listing.listed_on))
     extra = [_extra_listing(number, seed) for number in range(extra_stocks)]
-    splits = [
-        Split(row["ticker"], row["execution_date"], row["from"], row["to"])
-        for row in facts["splits"]
-        if row["ticker"] in known
-    ]
+    splits = [_split(row) for row in facts["splits"] if row["ticker"] in known]
     splits += [split for listing in extra if (split := _extra_split(listing)) is not None]
-    everyone = (*listings, *extra)
-    return Universe(
-        listings=everyone,
-        coins=tuple(_coins(rows, facts, seed)),
-        splits=tuple(sorted(splits, key=lambda split: (split.execution_date, split.ticker))),
-        renames=renames,
-        by_ticker=_index(everyone),
-    )
+    dividends = [_dividend(row) for row in facts["dividends"] if row["ticker"] in known]
+    return Universe.of([*listings, *extra], tuple(load_coins(rows, facts, seed)), splits, dividends)
 
 
-def _index(listings: tuple[Listing, ...]) -> dict[str, tuple[int, ...]]:
+def _index(listings: Sequence[Listing], name: str) -> dict[str, tuple[int, ...]]:
     index: dict[str, list[int]] = {}
     for row, listing in enumerate(listings):
-        index.setdefault(listing.ticker, []).append(row)
-    return {ticker: tuple(rows) for ticker, rows in index.items()}
+        index.setdefault(getattr(listing, name), []).append(row)
+    return {value: tuple(sorted(rows, key=lambda row: listings[row].listed_on)) for value, rows in index.items()}
 
 
 def _day(text: str) -> date | None:
@@ -169,13 +150,13 @@ def _kind(row: dict[str, str]) -> str:
     return "PFD" if "p" in row["vendor_symbol"] else "CS"
 
 
-def _former(present: Listing, rename: Rename) -> Listing:
+def _former(present: Listing, row: dict[str, Any]) -> Listing:
     """The earlier ticker of a company: the same price path, ending the day before the rename."""
     return replace(
         present,
-        ticker=rename.old,
-        listed_on=rename.first_session,
-        delisted_on=rename.on - timedelta(days=1),
+        ticker=row["old"],
+        listed_on=row["first_session"],
+        delisted_on=row["on"] - timedelta(days=1),
         halts=frozenset(),
     )
 
@@ -224,37 +205,18 @@ def _extra_listing(number: int, seed: int) -> Listing:
     )
 
 
+def _split(row: dict[str, Any]) -> Split:
+    return Split(row["ticker"], row["execution_date"], row["from"], row["to"], company=row["ticker"])
+
+
 def _extra_split(listing: Listing) -> Split | None:
     """One split for every tenth synthetic stock."""
     if listing.key % 10:
         return None
     day = date(2015, 3, 2) + timedelta(days=listing.key // 10 % 3600)
     split_from, split_to = ((1, 2), (1, 3), (2, 3), (10, 1))[listing.key // 100_000 % 4]
-    return Split(listing.ticker, day, split_from, split_to)
+    return Split(listing.ticker, day, split_from, split_to, company=listing.company)
 
 
-def _coins(rows: list[dict[str, str]], facts: dict[str, Any], seed: int) -> list[Coin]:
-    coins = []
-    for row in rows:
-        if row["asset_class"] != "crypto":
-            continue
-        coin_id = row["vendor_symbol"]
-        key = key_of(seed, "coin", coin_id)
-        known = facts["coins"].get(coin_id, {})
-        coins.append(
-            Coin(
-                coin_id=coin_id,
-                symbol=known.get("symbol", row["symbol"].removeprefix("X:").removesuffix("USD").lower()),
-                name=row["name"],
-                listed_on=_day(row["listed_on"]) or date(2018, 1, 1),
-                key=key,
-                price=known.get("price", 1.0 + key % 50),
-                volume=known.get("volume", 1e8),
-                supply=known.get("supply", 1e8),
-                max_supply=known.get("max_supply"),
-            )
-        )
-    for coin_id, known in facts["dead_coins"].items():
-        key = key_of(seed, "coin", coin_id)
-        coins.append(Coin(coin_id, known["symbol"], known["name"], date(2017, 1, 20), key, 0.0, 0.0, 0.0))
-    return coins
+def _dividend(row: dict[str, Any]) -> Dividend:
+    return Dividend(**{"company": row["ticker"], **row})

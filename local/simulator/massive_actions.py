@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import numpy as np
 
-from local.simulator.listings import Listing
+from local.simulator.actions import Dividend, ReportedSplit
+from local.simulator.dividends import declared_dividends, pays
 from local.simulator.massive_days import DayView
 from local.simulator.messages import JsonObject, Request, Response
-from local.simulator.pages import ListRules, answer_page, read_list_query, wanted
-from local.simulator.trading_days import ordinal, ordinals, session_at
+from local.simulator.pages import ListRules, answer_page, read_list_query, row_filter
+from local.simulator.trading_days import ordinal
 
 SPLIT_FILTERS = ("ticker", "execution_date", "adjustment_type")
 SPLITS = ListRules(SPLIT_FILTERS, "execution_date", "desc", 100, 5000)
@@ -21,10 +23,9 @@ DIVIDEND_FILTERS = ("ticker", "ex_dividend_date", "record_date", "pay_date", "de
 DIVIDENDS = ListRules(DIVIDEND_FILTERS, "ex_dividend_date", "desc", 100, 5000)
 DIVIDENDS_V3 = ListRules(DIVIDEND_FILTERS, "ex_dividend_date", "desc", 10, 1000)
 
+FIRST_EX_DATES = ("ex_dividend_date", "ex_dividend_date.gt", "ex_dividend_date.gte")
+
 ANNOUNCED_BEFORE = timedelta(days=30)
-FIRST_DIVIDEND_YEAR = 2003
-DIVIDEND_GROWTH = 1.05
-GROWTH_BASE_YEAR = 2025
 
 
 def answer_splits(request: Request, view: DayView) -> Response:
@@ -39,21 +40,40 @@ def answer_splits_v3(request: Request, view: DayView) -> Response:
 
 
 def _splits(view: DayView) -> Iterator[JsonObject]:
-    """Every split up to those announced; the factor counts all later splits of the ticker in."""
-    factors: dict[str, float] = {}
-    for split in reversed(view.world.splits):
-        if split.execution_date > view.today + ANNOUNCED_BEFORE:
-            continue
-        factors[split.ticker] = factors.get(split.ticker, 1.0) / split.ratio
+    """What the vendor lists up to the announced ones, newest first.
+
+    A factor counts all later splits of the company in, each once; only from its date on does a split count for the
+    earlier ones.
+    """
+    factors: dict[tuple[str, bool], float] = {}
+    seen: Counter[tuple[str, date]] = Counter()
+    counted: set[tuple[str, ReportedSplit]] = set()
+    for company, split in _listed_splits(view):
+        done = (company, split.execution_date <= view.today)
+        if (company, split) not in counted:
+            factors[done] = factors.get(done, 1.0) / split.ratio
+        counted.add((company, split))
         yield {
-            "id": _identity("split", split.ticker, split.execution_date),
-            "ticker": split.ticker,
+            "id": _identity("split", company, split.execution_date, seen[company, split.execution_date]),
+            "ticker": view.world.ticker_on(company, min(split.execution_date, view.today)),
             "execution_date": split.execution_date.isoformat(),
             "split_from": split.split_from,
             "split_to": split.split_to,
-            "adjustment_type": "forward_split" if split.ratio > 1 else "reverse_split",
-            "historical_adjustment_factor": round(factors[split.ticker], 6),
+            "adjustment_type": split.kind,
+            "historical_adjustment_factor": round(factors[done], 6),
         }
+        seen[company, split.execution_date] += 1
+
+
+def _listed_splits(view: DayView) -> list[tuple[str, ReportedSplit]]:
+    """Companies and the rows that the vendor has for their splits."""
+    listed = [
+        (split.company, row)
+        for split in view.world.universe.splits
+        for row in split.listed
+        if row.execution_date <= view.today + ANNOUNCED_BEFORE
+    ]
+    return sorted(listed, key=lambda entry: entry[1].execution_date, reverse=True)
 
 
 def answer_dividends(request: Request, view: DayView) -> Response:
@@ -65,68 +85,73 @@ def answer_dividends_v3(request: Request, view: DayView) -> Response:
     """``/v3/reference/dividends``: the old path, with ``dividend_type`` and fewer fields."""
     left_out = ("distribution_type", "historical_adjustment_factor", "split_adjusted_cash_amount")
     rows = [
-        {**{name: value for name, value in row.items() if name not in left_out}, "dividend_type": "CD"}
+        {
+            **{name: value for name, value in row.items() if name not in left_out},
+            "dividend_type": "CD" if row["distribution_type"] == "recurring" else "SC",
+        }
         for row in _dividends(request, view)
     ]
     return answer_page(request, rows, DIVIDENDS_V3)
 
 
 def _dividends(request: Request, view: DayView) -> list[JsonObject]:
-    """The dividends of all payers that the query's ticker filters leave."""
-    query = read_list_query(request)
-    ex_dates = _ex_dates(view.today + ANNOUNCED_BEFORE)
-    return [
-        row
-        for listing in view.world.universe.listings
-        if listing.dividend and wanted({"ticker": listing.ticker}, query, ("ticker",))
-        for row in _dividends_of(listing, view, ex_dates)
+    """The dividends that the query's ticker filters and its first ex-date leave, by company."""
+    query, world = read_list_query(request), view.world
+    chosen = row_filter(query, ("ticker",))
+    companies = [
+        company
+        for company, rows in world.universe.by_company.items()
+        if pays(world, company) and any(chosen({"ticker": world.listing(row).ticker}) for row in rows)
     ]
+    declared = declared_dividends(world, companies, view.today, _first_ex_date(query))
+    declared = {company: dividends for company, dividends in declared.items() if dividends}
+    return list(_dividend_rows(view, declared)) if declared else []
 
 
-def _dividends_of(listing: Listing, view: DayView, ex_dates: list[date]) -> list[JsonObject]:
-    """One listing's quarterly dividends up to those declared, oldest first."""
-    days = [day for day in ex_dates if listing.active_on(day)]
-    if not days:
-        return []
-    rows = np.array([view.world.rows(listing.ticker)[-1]])
+def _first_ex_date(query: Mapping[str, str]) -> date:
+    bounds = [query[name] for name in FIRST_EX_DATES if query.get(name)]
+    return date.fromisoformat(max(bounds)) if bounds else date.min
+
+
+def _dividend_rows(view: DayView, declared: Mapping[str, list[Dividend]]) -> Iterator[JsonObject]:
+    """A factor counts in the later dividends whose day has come; nobody knows the rate of a foreign currency."""
+    days = sorted({dividend.ex_date for dividends in declared.values() for dividend in dividends})
     sessions = np.array([ordinal(day) for day in days])
-    factor = view.world.adjustment(rows, sessions, view.today)[0]
-    before = view.world.daily(rows, sessions - 1).close[0]
-    adjusted_cash = [listing.dividend * DIVIDEND_GROWTH ** (day.year - GROWTH_BASE_YEAR) for day in days]
-    cash = np.round(np.array(adjusted_cash) / factor, 4)
-    to_date = np.array([day <= view.today for day in days])
-    kept = np.where(to_date, 1.0 - np.minimum(cash / before, 0.5), 1.0)
-    history = np.cumprod(kept[::-1])[::-1]
-    return [
-        {
-            "id": _identity("dividend", listing.ticker, day),
-            "ticker": listing.ticker,
-            "cash_amount": float(cash[at]),
-            "split_adjusted_cash_amount": round(float(cash[at] * factor[at]), 6),
-            "currency": "USD",
-            "declaration_date": (day - timedelta(days=14)).isoformat(),
-            "ex_dividend_date": day.isoformat(),
-            "record_date": day.isoformat(),
-            "pay_date": (day + timedelta(days=6)).isoformat(),
-            "frequency": 4,
-            "distribution_type": "recurring",
-            "historical_adjustment_factor": round(float(history[at]), 6),
-        }
-        for at, day in enumerate(days)
-        if day - timedelta(days=14) <= view.today
-    ]
+    rows = np.array([view.world.company_rows(company)[-1] for company in declared])
+    splits = view.world.roster.adjustment(rows, sessions, view.today)
+    before = view.world.daily(rows, sessions - 1, view.now).close
+    for row, (company, dividends) in enumerate(declared.items()):
+        at = np.searchsorted(np.array(days), np.array([dividend.ex_date for dividend in dividends]))
+        cash = np.array([dividend.cash_amount for dividend in dividends])
+        counts = [dividend.ex_date <= view.today and dividend.currency == "USD" for dividend in dividends]
+        kept = np.where(counts, 1.0 - np.minimum(cash / before[row, at], 0.5), 1.0)
+        history = np.round(np.cumprod(kept[::-1])[::-1], 6).tolist()
+        adjusted_cash = np.round(cash * splits[row, at], 6).tolist()
+        seen: Counter[date] = Counter()
+        for dividend, own_cash, factor in zip(dividends, adjusted_cash, history, strict=True):
+            yield _dividend_row(view, company, dividend, seen[dividend.ex_date]) | {
+                "split_adjusted_cash_amount": own_cash,
+                "historical_adjustment_factor": factor,
+            }
+            seen[dividend.ex_date] += 1
 
 
-def _ex_dates(until: date) -> list[date]:
-    """The second Friday of each quarter's middle month, or the session after it."""
-    days = []
-    for year in range(FIRST_DIVIDEND_YEAR, until.year + 1):
-        for month in (2, 5, 8, 11):
-            first = date(year, month, 1)
-            friday = first + timedelta(days=(4 - first.weekday()) % 7 + 7)
-            days.append(session_at(int(ordinals(friday, friday + timedelta(days=7))[0])))
-    return [day for day in days if day <= until]
+def _dividend_row(view: DayView, company: str, dividend: Dividend, place: int) -> JsonObject:
+    return {
+        "id": _identity("dividend", company, dividend.ex_date, place),
+        "ticker": view.world.ticker_on(company, min(dividend.ex_date, view.today)),
+        "cash_amount": dividend.cash_amount,
+        "currency": dividend.currency,
+        "declaration_date": dividend.declared_on.isoformat(),
+        "ex_dividend_date": dividend.ex_date.isoformat(),
+        "record_date": dividend.record_date.isoformat(),
+        "pay_date": dividend.pay_date.isoformat(),
+        "frequency": dividend.frequency,
+        "distribution_type": dividend.kind,
+    }
 
 
-def _identity(kind: str, ticker: str, day: date) -> str:
-    return "E" + hashlib.sha256(f"{kind} {ticker} {day.isoformat()}".encode()).hexdigest()
+def _identity(kind: str, company: str, day: date, place: int) -> str:
+    """The vendor's id: the first row of a company's day, the second one, and so on."""
+    name = f"{kind} {company} {day.isoformat()}" + (f" {place}" if place else "")
+    return "E" + hashlib.sha256(name.encode()).hexdigest()

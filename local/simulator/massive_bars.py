@@ -158,7 +158,7 @@ def day_series(view: DayView, ticker: str, sessions: Ints, adjust: bool) -> Seri
         rows = np.array([row])
         bars = view.daily(rows, sessions)
         if adjust:
-            bars = adjusted(bars, view.world.adjustment(rows, sessions, view.today))
+            bars = adjusted(bars, view.world.roster.adjustment(rows, sessions, view.today))
         parts.append(Series.of(midnights()[sessions], bars[0]).take(bars.present[0]))
     return Series.joined(parts)
 
@@ -241,7 +241,7 @@ def _grouped_rows(view: DayView, day: date, adjust: bool) -> list[str]:
     rows, sessions = np.arange(len(view.world.universe.listings)), ordinals(day, day)
     bars = view.daily(rows, sessions)
     if adjust:
-        bars = adjusted(bars, view.world.adjustment(rows, sessions, view.today))
+        bars = adjusted(bars, view.world.roster.adjustment(rows, sessions, view.today))
     bars = bars[:, 0]
     traded = np.flatnonzero(bars.present)
     bars = bars[traded]

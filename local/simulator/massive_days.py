@@ -91,7 +91,7 @@ class DayView:
 
     def daily(self, rows: Ints, sessions: Ints) -> Bars:
         """Raw daily bars as visible now: the running session's bar holds only the trades so far."""
-        bars = self.world.daily(rows, sessions)
+        bars = self.world.daily(rows, sessions, self.now)
         for at in np.flatnonzero(sessions >= ordinal(self.today)).tolist():
             day = session_at(int(sessions[at]))
             if not self.visible(day):
@@ -113,7 +113,7 @@ class DayView:
 
     def _so_far(self, rows: Ints, day: date) -> Bars:
         """One bar a listing from the regular minutes that are over; its volume includes the pre-market."""
-        minutes = minute_bars(self.world, rows, day)
+        minutes = minute_bars(self.world, rows, day, self.now)
         done = max((self.seen_until - new_york_ms(day, PRE_MARKET)) // MINUTE_MS, 0)
         regular = minutes[:, PRE_MINUTES : min(done, PRE_MINUTES + regular_minutes(day))]
         traded = minutes[:, :done]
@@ -135,9 +135,9 @@ class DayView:
     def minutes_of(self, row: int, day: date, adjust: bool) -> Series:
         """Minute bars of one listing on one session, those that are over; empty when it did not trade."""
         rows = np.array([row])
-        bars = minute_bars(self.world, rows, day)
+        bars = minute_bars(self.world, rows, day, self.now)
         if adjust:
-            bars = adjusted(bars, self.world.adjustment(rows, ordinals(day, day), self.today))
+            bars = adjusted(bars, self.world.roster.adjustment(rows, ordinals(day, day), self.today))
         starts = new_york_ms(day, PRE_MARKET) + np.arange(bars.present.shape[1], dtype=np.int64) * MINUTE_MS
         over = bars.present[0] & (starts + MINUTE_MS <= self._minutes_until(day))
         return Series.of(starts, bars[0]).take(over)

@@ -10,6 +10,7 @@ from local.simulator.messages import JsonObject, Request, Response, dump, massiv
 from local.simulator.pages import ListRules, answer_page, read_list_query
 
 TICKERS = ListRules(("ticker", "type", "market", "primary_exchange", "cik"), "ticker", "asc", 100, 1000, True)
+TICKER_CHANGE = "ticker_change"
 FIGI_LETTERS = "0123456789BCDFGHJKLMNPQRSTVWXYZ"
 
 
@@ -54,28 +55,33 @@ def answer_details(request: Request, view: DayView) -> Response:
 
 
 def answer_events(request: Request, view: DayView) -> Response:
-    """The tickers that today's owner of the ticker has had, newest first."""
-    ticker = request.segments[3]
-    row = view.world.row_on(ticker, view.today)
-    if row is None:
+    """The tickers that a company has had up to today, newest first: today's owner of a ticker, or the one of a FIGI."""
+    company = _company_of(request.segments[3], view)
+    if company is None:
         raise massive_error(404, "Ticker not found.", request.request_id)
-    listing = view.world.listing(row)
-    changes = [(listing.listed_on, ticker)]
-    changes += [
-        (rename.first_session, rename.old)
-        for rename in view.world.universe.renames
-        if rename.new == ticker and rename.on == listing.listed_on
+    kinds = request.query.get("types", TICKER_CHANGE).split(",")
+    listings = [view.world.listing(row) for row in view.world.company_rows(company)]
+    listings = [listing for listing in listings if listing.listed_on <= view.today]
+    events = [
+        {"type": TICKER_CHANGE, "date": listing.listed_on.isoformat(), "ticker_change": {"ticker": listing.ticker}}
+        for listing in reversed(listings)
     ]
     results: JsonObject = {
-        "name": listing.name,
-        "composite_figi": figi(listing, "BBG0"),
-        "cik": cik(listing),
-        "events": [
-            {"type": "ticker_change", "date": day.isoformat(), "ticker_change": {"ticker": name}}
-            for day, name in changes
-        ],
+        "name": listings[-1].name,
+        **{name: value for name, value in _figis(listings[-1]).items() if name == "composite_figi"},
+        "cik": cik(listings[-1]),
+        "events": events if TICKER_CHANGE in kinds else [],
     }
     return Response(200, dump({"results": results, "status": "OK", "request_id": request.request_id}))
+
+
+def _company_of(identity: str, view: DayView) -> str | None:
+    """Whose ticker it is today, or whose composite FIGI; None when nobody's."""
+    row = view.world.row_on(identity, view.today)
+    if row is not None:
+        return view.world.listing(row).company
+    known = (listing for listing in view.world.universe.listings if listing.listed_on <= view.today)
+    return next((listing.company for listing in known if _figis(listing).get("composite_figi") == identity), None)
 
 
 def ticker_row(listing: Listing, day: date) -> JsonObject:
@@ -91,13 +97,19 @@ def ticker_row(listing: Listing, day: date) -> JsonObject:
         "active": active,
         "currency_name": "usd",
         "cik": cik(listing),
-        "composite_figi": figi(listing, "BBG0"),
-        "share_class_figi": figi(listing, "BBG00"),
+        **_figis(listing),
         "last_updated_utc": f"{day.isoformat()}T00:00:00Z",
     }
     if not active and listing.delisted_on is not None:
         row["delisted_utc"] = f"{(listing.delisted_on + timedelta(days=1)).isoformat()}T00:00:00Z"
     return row
+
+
+def _figis(listing: Listing) -> JsonObject:
+    """The vendor lacks some; here those of preferred shares."""
+    if listing.kind == "PFD":
+        return {}
+    return {"composite_figi": figi(listing, "BBG0"), "share_class_figi": figi(listing, "BBG00")}
 
 
 def cik(listing: Listing) -> str:

@@ -146,7 +146,7 @@ def answer_universal(request: Request, view: DayView) -> Response:
     listed = [ticker for ticker in query.get("ticker.any_of", "").split(",") if ticker]
     if limit > V3_MAX or len(listed) > V3_MAX:
         raise massive_error(400, f"At most {V3_MAX} tickers and a limit of {V3_MAX}", request.request_id)
-    wanted = sorted(set(listed)) or sorted(view.world.universe.by_ticker)
+    wanted = sorted(set(listed)) or sorted(_listed_tickers(view))
     start = int(query.get("offset", "0"))
     page = wanted[start : start + limit]
     quotes = {quote.ticker: quote for quote in quotes_of(view, page)}
@@ -156,6 +156,11 @@ def answer_universal(request: Request, view: DayView) -> Response:
     if start + limit < len(wanted):
         payload["next_url"] = next_url(request, {**query, "offset": str(start + limit)})
     return Response(200, dump(payload))
+
+
+def _listed_tickers(view: DayView) -> list[str]:
+    day = snapshot_session(view)
+    return [listing.ticker for listing in view.world.universe.listings if listing.active_on(day)]
 
 
 def _v3_unknown(ticker: str) -> JsonObject:

@@ -6,7 +6,7 @@ from 04:00 New York, the regular session, and the after-hours until 20:00 (17:00
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 
 import numpy as np
@@ -28,10 +28,10 @@ def evening_volume(volume: Floats) -> Floats:
     return np.round(volume - np.floor(volume * (1.0 - EVENING_SHARE)), 4)
 
 
-def minute_bars(world: StockWorld, rows: Ints, day: date) -> Bars:
+def minute_bars(world: StockWorld, rows: Ints, day: date, known_at: datetime | None = None) -> Bars:
     """Raw minute bars (listings by minutes from 04:00) of one session; absent where the daily bar is."""
     session = ordinal(day)
-    daily = world.daily(rows, np.array([session]))
+    daily = world.daily(rows, np.array([session]), known_at)
     key = np.array([[world.listing(int(row)).key] for row in rows], dtype=np.uint64)
     regular = regular_minutes(day)
     path, forced = _path(key, daily, session, regular)

@@ -40,14 +40,15 @@ def read_list_query(request: Request) -> dict[str, str]:
     return dict(parse_qsl(base64.urlsafe_b64decode(query["cursor"] + "==").decode()))
 
 
-def wanted(row: Mapping[str, object], query: Mapping[str, str], filters: Sequence[str]) -> bool:
+def row_filter(query: Mapping[str, str], filters: Sequence[str]) -> Callable[[Mapping[str, object]], bool]:
     """Whether a row passes all filters of the query. Dates and tickers compare as text."""
-    return all(
-        compare(str(row.get(name, "")), query[name + suffix])
+    asked = [
+        (name, compare, query[name + suffix])
         for name in filters
         for suffix, compare in COMPARISONS.items()
         if query.get(name + suffix)
-    )
+    ]
+    return lambda row: all(compare(str(row.get(name, "")), value) for name, compare, value in asked)
 
 
 def answer_page(request: Request, rows: Sequence[JsonObject], rules: ListRules) -> Response:
@@ -59,7 +60,7 @@ def answer_page(request: Request, rows: Sequence[JsonObject], rules: ListRules) 
         raise massive_error(400, text, request.request_id)
     name, _, order = query.get("sort", rules.sort).partition(".")
     order = order or query.get("order", rules.order)
-    chosen = [row for row in rows if wanted(row, query, rules.filters)]
+    chosen = list(filter(row_filter(query, rules.filters), rows))
     chosen.sort(key=lambda row: str(row.get(name, "")), reverse=order == "desc")
     start = int(query.get("offset", "0"))
     end = start + int(limit)

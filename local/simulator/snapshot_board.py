@@ -45,7 +45,7 @@ def draw_board(view: DayView, rows: Ints) -> Board:
     columns = {}
     for name, session in (("day", day), ("previous", before)):
         sessions = ordinals(session, session)
-        bars = adjusted(view.daily(rows, sessions), view.world.adjustment(rows, sessions, view.today))
+        bars = adjusted(view.daily(rows, sessions), view.world.roster.adjustment(rows, sessions, view.today))
         columns[name] = bars[:, 0]
     return Board(rows, columns["day"], last, last_start, volume, columns["previous"])
 
@@ -55,7 +55,7 @@ def _last_minutes(view: DayView, rows: Ints, day: date) -> tuple[Bars, Ints, Flo
     done = (view.seen_until - new_york_ms(day, PRE_MARKET)) // MINUTE_MS
     parts, starts, volumes = [], [], []
     for first in range(0, len(rows), CHUNK):
-        minutes = minute_bars(view.world, rows[first : first + CHUNK], day)
+        minutes = minute_bars(view.world, rows[first : first + CHUNK], day, view.now)
         minutes = minutes[:, : max(done, 0)]
         traded = minutes.present
         count = traded.shape[1]

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import date
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from local.simulator.listings import Listing, Split, Universe
-from local.simulator.noise import Floats, Ints, Keys, bell, keys, uniform, wave
+from local.simulator import events
+from local.simulator.actions import Dividend, Split
+from local.simulator.listings import Listing, Universe
+from local.simulator.noise import Floats, Ints, bell, uniform, wave
+from local.simulator.roster import Roster
 from local.simulator.trading_days import all_sessions, ordinal
 
 ANCHOR = date(2025, 1, 2)
 FRACTIONAL_SHARES_FROM = date(2025, 2, 24)
-YEARLY_DRIFT = 0.06
-SPLIT_YEARS = 25
 SESSIONS_A_YEAR = 252
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 # Waves that add up to a price path: period in sessions, share of a year's volatility.
 WAVES = ((750, 0.45), (250, 0.30), (60, 0.16), (15, 0.08), (4, 0.045), (1, 0.028))
@@ -46,18 +47,30 @@ class Bars:
         return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Fields of a bar that the vendor changed, and when it did; None for always."""
+
+    published_at: datetime | None
+    values: Mapping[str, float]
+
+
 class StockWorld:
-    """The stocks' history. ``correct`` and ``add_split`` change it the way a vendor or a company would."""
+    """The stocks' history. What happens to companies makes another universe of it; ``correct`` changes single bars."""
 
     def __init__(self, universe: Universe) -> None:
-        self.universe = universe
-        self.added_splits: list[Split] = []
-        self._corrections: dict[tuple[int, int], Mapping[str, float]] = {}
+        self._seeded = universe
+        self._corrections: dict[tuple[str, int], list[Correction]] = {}
+        self._become(universe)
 
-    @property
-    def splits(self) -> list[Split]:
-        """All splits, oldest first."""
-        return sorted([*self.universe.splits, *self.added_splits], key=lambda split: split.execution_date)
+    def _become(self, universe: Universe) -> None:
+        self.universe = universe
+        self.roster = Roster(universe)
+
+    def reset(self) -> None:
+        """As seeded: nothing has happened besides, nothing was corrected."""
+        self._corrections.clear()
+        self._become(self._seeded)
 
     def listing(self, row: int) -> Listing:
         return self.universe.listings[row]
@@ -68,112 +81,72 @@ class StockWorld:
 
     def row_on(self, ticker: str, day: date) -> int | None:
         """The row of the company that has the ticker on ``day``."""
-        return next((row for row in self.rows(ticker) if self.listing(row).active_on(day)), None)
+        return self.universe.row_on(ticker, day)
 
-    def correct(self, ticker: str, session: date, values: Mapping[str, float]) -> None:
-        """Replace fields (``o h l c v vw n``) of one bar from now on, as a vendor's late correction does."""
-        row = self.row_on(ticker, session)
-        if row is None:
-            raise LookupError(f"{ticker} is not listed on {session}")
+    def company_rows(self, company: str) -> tuple[int, ...]:
+        """Rows of a company's listings, one a ticker that it had, in the order of their first day."""
+        return self.universe.by_company[company]
+
+    def ticker_on(self, company: str, day: date) -> str:
+        """What the company is called on ``day``; before its listing and after its delisting the nearest name."""
+        rows = self.company_rows(company)
+        known = [row for row in rows if self.listing(row).listed_on <= day]
+        return self.listing(known[-1] if known else rows[0]).ticker
+
+    def correct(
+        self, ticker: str, session: date, values: Mapping[str, float], published_at: datetime | None = None
+    ) -> None:
+        """Replace fields (``o h l c v vw n``) of one bar, as a vendor's late correction does, from an instant on."""
         unknown = set(values) - set(CORRECTABLE)
         if unknown:
             raise LookupError(f"no such bar field: {', '.join(sorted(unknown))}; there are {', '.join(CORRECTABLE)}")
-        self._corrections[row, ordinal(session)] = {CORRECTABLE[name]: value for name, value in values.items()}
+        company = self.listing(events.owner(self.universe, ticker, session)).company
+        corrections = self._corrections.setdefault((company, ordinal(session)), [])
+        corrections.append(Correction(published_at, {CORRECTABLE[name]: value for name, value in values.items()}))
+        corrections.sort(key=lambda correction: correction.published_at or ALWAYS)
 
     def add_split(self, split: Split) -> None:
         """From its execution date on, raw prices are divided by its ratio."""
-        if not self.rows(split.ticker):
-            raise LookupError(f"unknown ticker {split.ticker}")
-        self.added_splits.append(split)
+        if min(split.split_from, split.split_to) <= 0:
+            raise ValueError(f"a split of {split.split_from} into {split.split_to} shares")
+        self._become(events.with_split(self.universe, split))
 
-    def reset(self) -> None:
-        """Forget corrections and added splits."""
-        self.added_splits.clear()
-        self._corrections.clear()
+    def add_dividend(self, dividend: Dividend) -> None:
+        self._become(events.with_dividend(self.universe, dividend))
 
-    @cached_property
-    def _columns(self) -> dict[str, Floats]:
-        names = ("price", "volume", "volatility", "quiet")
-        listings = self.universe.listings
-        return {
-            name: np.array([getattr(listing, name) for listing in listings], dtype=np.float64).reshape(-1, 1)
-            for name in names
-        }
+    def rename(self, old: str, new: str, on: date) -> None:
+        """From ``on`` the company that has the ticker ``old`` has ``new``."""
+        self._become(events.renamed(self.universe, old, new, on))
 
-    @cached_property
-    def _keys(self) -> Keys:
-        return keys([listing.key for listing in self.universe.listings])
+    def delist(self, ticker: str, last_session: date) -> None:
+        """After ``last_session`` nobody has the ticker."""
+        self._become(events.delisted(self.universe, ticker, last_session))
 
-    @cached_property
-    def _life(self) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
-        listings = self.universe.listings
-        first = np.array([listing.listed_on for listing in listings], dtype="datetime64[D]")
-        last = np.array([listing.delisted_on or date.max for listing in listings], dtype="datetime64[D]")
-        return first.reshape(-1, 1), last.reshape(-1, 1)
-
-    @cached_property
-    def _drift(self) -> Floats:
-        """Yearly growth of log price: companies that split are those that grew."""
-        drift = np.full((len(self.universe.listings), 1), YEARLY_DRIFT)
-        for split in self.universe.splits:
-            drift[list(self.rows(split.ticker))] += np.log(split.ratio) / SPLIT_YEARS
-        return drift
+    def list_company(self, listing: Listing) -> None:
+        """A company that was not there before. ``price`` is its close on its first session."""
+        self._become(events.with_company(self.universe, listing))
+        rows, sessions = np.array([len(self.universe.listings) - 1]), np.array([ordinal(listing.listed_on)])
+        level = float(self._level(rows, sessions)[0, 0])
+        listings = [*self.universe.listings[:-1], replace(listing, price=listing.price**2 / level)]
+        self._become(replace(self.universe, listings=tuple(listings)))
 
     def _level(self, rows: Ints, sessions: Ints) -> Floats:
         """The price path on the present share basis, before rounding."""
-        key = self._keys[rows]
+        key = self.roster.keys[rows]
         years = (sessions - ordinal(ANCHOR)) / SESSIONS_A_YEAR
         swing = sum(share * wave(key, sessions, period, salt) for salt, (period, share) in enumerate(WAVES))
-        path: Floats = np.log(self._columns["price"][rows]) + self._drift[rows] * years
-        path = path + self._columns["volatility"][rows] * swing
+        path: Floats = np.log(self.roster.columns["price"][rows]) + self.roster.drift[rows] * years
+        path = path + self.roster.columns["volatility"][rows] * swing
         return np.exp(path)
 
-    def _split_basis(self, rows: Ints, sessions: Ints) -> Floats:
-        """How many present shares one share of that session is: raw price = level times basis."""
-        days = all_sessions()[sessions]
-        basis = np.ones((len(rows), len(sessions)))
-        for at, row in enumerate(rows.tolist()):
-            for split in self._splits_of(row):
-                execution = np.datetime64(split.execution_date)
-                if split in self.added_splits:
-                    basis[at, days >= execution] /= split.ratio
-                else:
-                    basis[at, days < execution] *= split.ratio
-        return basis
+    def daily(self, rows: Ints, sessions: Ints, known_at: datetime | None = None) -> Bars:
+        """Raw daily bars of listings by sessions (ordinals). Complete bars, whatever the clock says.
 
-    def adjustment(self, rows: Ints, sessions: Ints, today: date) -> Floats:
-        """What a raw price is multiplied with (a volume divided by) for the splits executed up to ``today``."""
-        days = all_sessions()[sessions]
-        factor = np.ones((len(rows), len(sessions)))
-        for at, row in enumerate(rows.tolist()):
-            for split in self._splits_of(row):
-                if split.execution_date <= today:
-                    factor[at, days < np.datetime64(split.execution_date)] /= split.ratio
-        return factor
-
-    def _splits_of(self, row: int) -> list[Split]:
-        """The splits of a listing's ticker, oldest first."""
-        ticker = self.universe.listings[row].ticker
-        splits = self._splits_by_ticker.get(ticker, [])
-        if not self.added_splits:
-            return splits
-        return sorted(
-            [*splits, *(split for split in self.added_splits if split.ticker == ticker)],
-            key=lambda split: split.execution_date,
-        )
-
-    @cached_property
-    def _splits_by_ticker(self) -> dict[str, list[Split]]:
-        splits: dict[str, list[Split]] = {}
-        for split in self.universe.splits:
-            splits.setdefault(split.ticker, []).append(split)
-        return splits
-
-    def daily(self, rows: Ints, sessions: Ints) -> Bars:
-        """Raw daily bars of listings by sessions (ordinals). Complete bars, whatever the clock says."""
-        key = self._keys[rows]
-        basis = self._split_basis(rows, sessions)
-        spread = self._columns["volatility"][rows] / SESSIONS_A_YEAR**0.5
+        ``known_at`` leaves out what the vendor corrects later; None knows all corrections.
+        """
+        key = self.roster.keys[rows]
+        basis = self.roster.basis(rows, sessions)
+        spread = self.roster.columns["volatility"][rows] / SESSIONS_A_YEAR**0.5
         close = self._level(rows, sessions) * basis
         gap = np.exp(0.3 * spread * bell(key, sessions, SALT_GAP))
         opened = self._level(rows, sessions - 1) * basis * gap
@@ -184,32 +157,35 @@ class StockWorld:
         volume = self._volume(rows, sessions, basis)
         trades = (volume / (60 + 80 * uniform(key, sessions, SALT_TRADES))).astype(np.int64) + 1
         bars = Bars(opened, high, low, close, volume, vwap, trades, self._traded(rows, sessions))
-        return self._corrected(bars, rows, sessions)
+        return self._corrected(bars, rows, sessions, known_at)
 
     def _volume(self, rows: Ints, sessions: Ints, basis: Floats) -> Floats:
-        key = self._keys[rows]
+        key = self.roster.keys[rows]
         swing = 0.3 * bell(key, sessions, SALT_VOLUME) + 0.25 * wave(key, sessions, 20, SALT_VOLUME)
-        shares = np.floor(self._columns["volume"][rows] / basis * np.exp(swing)) + 1
+        shares = np.floor(self.roster.columns["volume"][rows] / basis * np.exp(swing)) + 1
         draw = uniform(key, sessions, SALT_FRACTION)
         fractional = (draw < 0.3) & (all_sessions()[sessions] >= np.datetime64(FRACTIONAL_SHARES_FROM))
         return np.where(fractional, np.round(shares + draw, 4), shares)
 
     def _traded(self, rows: Ints, sessions: Ints) -> NDArray[np.bool_]:
         days = all_sessions()[sessions]
-        first, last = self._life
+        first, last = self.roster.life
         traded = (days >= first[rows]) & (days <= last[rows])
-        traded &= uniform(self._keys[rows], sessions, SALT_QUIET) >= self._columns["quiet"][rows]
+        traded &= uniform(self.roster.keys[rows], sessions, SALT_QUIET) >= self.roster.columns["quiet"][rows]
         for at, row in enumerate(rows.tolist()):
             if halts := self.listing(row).halts:
                 traded[at] &= ~np.isin(days, np.array(sorted(halts), dtype="datetime64[D]"))
         return traded
 
-    def _corrected(self, bars: Bars, rows: Ints, sessions: Ints) -> Bars:
-        for (row, session), values in self._corrections.items():
-            at, when = np.flatnonzero(rows == row), np.flatnonzero(sessions == session)
-            if at.size and when.size:
-                for name, value in values.items():
-                    getattr(bars, name)[at[0], when[0]] = value
+    def _corrected(self, bars: Bars, rows: Ints, sessions: Ints, known_at: datetime | None) -> Bars:
+        for (company, session), corrections in self._corrections.items():
+            when = np.flatnonzero(sessions == session)
+            at = np.flatnonzero(np.isin(rows, self.company_rows(company))) if when.size else when
+            for correction in corrections if at.size else ():
+                if known_at is not None and (correction.published_at or ALWAYS) > known_at:
+                    break
+                for name, value in correction.values.items():
+                    getattr(bars, name)[at, when[0]] = value
         return bars
 
 
@@ -220,7 +196,7 @@ def round_price(price: Floats) -> Floats:
 
 
 def adjusted(bars: Bars, factor: Floats) -> Bars:
-    """Bars on the share basis that ``factor`` (see ``StockWorld.adjustment``) leads to."""
+    """Bars on the share basis that ``factor`` (see ``Roster.adjustment``) leads to."""
     opened, high, low, close = (np.round(price * factor, 4) for price in (bars.open, bars.high, bars.low, bars.close))
     volume = np.where(factor == 1.0, bars.volume, np.round(bars.volume / factor))
     vwap = np.round(bars.vwap * factor, 4)

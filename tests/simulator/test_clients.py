@@ -85,6 +85,37 @@ def test_massive_reads_reference_data(client: massive.RESTClient) -> None:
     )
 
 
+def test_massive_reads_what_happened_to_companies(wire: Wire, client: massive.RESTClient) -> None:
+    wire.admin.rename("CRM", "SLSF", date(2026, 11, 12))
+    wire.admin.delist("COIN", date(2026, 11, 12))
+    wire.admin.list_company("COIN", date(2026, 11, 17), price=20.0)
+    day = date(2026, 11, 17)
+    row = {"execution_date": day, "split_from": 20, "split_to": 21}
+    wire.admin.add_split("SLSF", day, 20, 21, reported=[row, row])
+    wire.admin.add_dividend("SLSF", day, 0.5, currency="CAD", kind="special", frequency=0)
+    gone = {row.ticker: row for row in client.list_tickers(market="stocks", active=False, limit=10)}
+    assert gone["CRM"].delisted_utc == "2026-11-12T00:00:00Z"
+    details = client.get_ticker_details("SLSF")
+    assert (
+        details.composite_figi
+        == gone["CRM"].composite_figi
+        == client.get_ticker_details("CRM", "2026-11-11").composite_figi
+    )
+    assert client.get_ticker_details("COIN").composite_figi != gone["COIN"].composite_figi
+    events = client.get_ticker_events(details.composite_figi, types="ticker_change")
+    assert [event["ticker_change"]["ticker"] for event in events.events] == ["SLSF", "CRM"]
+    one, other = client.list_stocks_splits(ticker="SLSF")
+    assert (one.adjustment_type, one.split_to, one.id != other.id) == ("stock_dividend", 21, True)
+    (dividend,) = client.list_stocks_dividends(ticker="SLSF")
+    assert (dividend.currency, dividend.distribution_type, dividend.frequency) == ("CAD", "special", 0)
+    (dividend,) = client.list_dividends("SLSF")
+    assert dividend.dividend_type == "SC"
+    bars = list(client.list_aggs("COIN", 1, "day", "2026-11-10", "2026-11-19", adjusted=False))
+    assert len(bars) == 6
+    with pytest.raises(BadResponse, match="Ticker not found"):
+        client.get_ticker_details("CRM")
+
+
 def test_massive_reads_the_market_status(client: massive.RESTClient) -> None:
     status = client.get_market_status()
     assert (status.market, status.after_hours) == ("extended-hours", True)

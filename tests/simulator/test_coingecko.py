@@ -146,6 +146,28 @@ def test_lists_and_markets(wire: Wire) -> None:
     assert {"price_change_percentage_1h_in_currency", "price_change_percentage_7d_in_currency"} <= wide.keys()
 
 
+def test_several_coins_share_a_symbol_and_the_first_one_listed_is_not_the_big_one(wire: Wire) -> None:
+    coins = wire.coingecko("/coins/list").json()
+    assert [coin["id"] for coin in coins] == sorted(coin["id"] for coin in coins)
+    found = {
+        symbol: [coin["id"] for coin in coins if coin["symbol"] == symbol] for symbol in ("btc", "eth", "sol", "ltc")
+    }
+    assert found == {
+        "btc": ["batcat", "bitcoin", "bitcoin-wormhole"],
+        "eth": ["ethereum", "ethereum-wormhole", "heavenly-ether"],
+        "sol": ["solana", "wrapped-solana"],
+        "ltc": ["litecoin"],
+    }
+    assert [coin["symbol"] for coin in coins].count("") == 1
+    assert any(" " in coin["id"] for coin in coins)
+    prices = wire.coingecko("/simple/price", symbols="btc,eth", vs_currencies="usd").json()
+    assert prices.keys() == {"bitcoin", "ethereum"}
+    every = wire.coingecko("/simple/price", symbols="btc", vs_currencies="usd", include_tokens="all").json()
+    assert every.keys() == set(found["btc"])
+    rows = wire.coingecko("/coins/markets", vs_currency="usd", symbols="btc", include_tokens="all").json()
+    assert [row["id"] for row in rows] == ["bitcoin", "bitcoin-wormhole", "batcat"]
+
+
 def test_history_beyond_a_year_is_401_with_10012_nested_once_more(wire: Wire) -> None:
     old = (NOW - timedelta(days=400)).date().isoformat()
     for key in (None, "demo-coingecko-demo"):

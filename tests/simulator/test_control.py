@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,50 @@ def test_prepared_answers_are_the_same_bytes_and_still_pass_the_gate(wire: Wire)
         assert requests.get(wire.addresses.base_url + targets[0], headers=headers, timeout=5).status_code == status
 
 
-def test_what_was_prepared_is_forgotten_when_the_world_changes(wire: Wire) -> None:
-    target = f"/massive{RANGE}"
-    wire.admin.prepare("demo-polygon-advanced", [target])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda admin: admin.correct_bar("AAPL", date(2026, 11, 3), c=1.5),
+        lambda admin: admin.add_split("AAPL", date(2026, 11, 12), 1, 2),
+        lambda admin: admin.rename("AAPL", "PEAR", date(2026, 11, 12)),
+        lambda admin: admin.delist("AAPL", date(2026, 11, 12)),
+        lambda admin: admin.set_clock(datetime(2026, 11, 12, 17, tzinfo=UTC)),
+    ],
+    ids=["correction", "split", "rename", "delisting", "clock"],
+)
+def test_what_was_prepared_is_forgotten_when_the_world_changes(
+    wire: Wire, change: Callable[[SimulatorAdmin], None]
+) -> None:
+    wire.admin.prepare("demo-polygon-advanced", [f"/massive{RANGE}"])
     stale = wire.massive(RANGE).json()["results"]
-    wire.admin.correct_bar("AAPL", datetime(2026, 11, 3, tzinfo=UTC).date(), c=1.5)
+    change(wire.admin)
     assert wire.massive(RANGE).json()["results"] != stale
+    assert [row.prepared for row in wire.admin.requests()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "target"),
+    [
+        (lambda admin: admin.add_dividend("KO", date(2026, 11, 12), 1.0), "/massive/stocks/v1/dividends?ticker=KO"),
+        (lambda admin: admin.list_company("NEWS", date(2026, 11, 12)), "/massive/v3/reference/tickers?ticker=NEWS"),
+        (
+            lambda admin: admin.correct_coin_price("bitcoin", datetime(2026, 11, 12, tzinfo=UTC), 1.0),
+            "/coingecko/api/v3/coins/bitcoin/market_chart?vs_currency=usd&days=30&interval=daily",
+        ),
+    ],
+    ids=["dividend", "listing", "coin"],
+)
+def test_prepared_lists_and_charts_are_forgotten_too(
+    wire: Wire, change: Callable[[SimulatorAdmin], None], target: str
+) -> None:
+    key, header = ("demo-polygon-advanced", "Authorization")
+    if target.startswith("/coingecko"):
+        key, header = ("demo-coingecko-demo", "x-cg-demo-api-key")
+    wire.admin.prepare(key, [target])
+    headers = {header: f"Bearer {key}" if header == "Authorization" else key}
+    stale = wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=5).json()
+    change(wire.admin)
+    assert wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=5).json() != stale
     assert [row.prepared for row in wire.admin.requests()] == [True, False]
 
 

@@ -7,7 +7,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from local.simulator.listings import Split, load_universe
+from local.simulator.actions import Split
+from local.simulator.listings import load_universe
 from local.simulator.stocks import StockWorld, adjusted
 from local.simulator.trading_days import ordinal, ordinals, session_at
 
@@ -76,14 +77,14 @@ def test_a_split_divides_raw_prices_and_leaves_adjusted_ones_continuous(world: S
     raw = world.daily(rows, sessions)
     assert raw.close[0, 0] / raw.close[0, 1] == pytest.approx(4, rel=0.1)
     assert raw.volume[0, 1] / raw.volume[0, 0] > 1.5
-    even = adjusted(raw, world.adjustment(rows, sessions, date(2026, 1, 2)))
+    even = adjusted(raw, world.roster.adjustment(rows, sessions, date(2026, 1, 2)))
     assert even.close[0, 0] / even.close[0, 1] == pytest.approx(1, rel=0.1)
 
 
 def test_adjustment_knows_only_splits_up_to_today(world: StockWorld) -> None:
     rows, sessions = np.array(world.rows("AAPL")), ordinals(date(2005, 2, 25), date(2005, 2, 25))
     for today, factor in ((date(2005, 2, 25), 1.0), (date(2005, 2, 28), 1 / 2), (date(2026, 1, 2), 1 / 56)):
-        assert world.adjustment(rows, sessions, today)[0, 0] == pytest.approx(factor)
+        assert world.roster.adjustment(rows, sessions, today)[0, 0] == pytest.approx(factor)
 
 
 def test_a_rename_goes_on_at_the_same_price(world: StockWorld) -> None:

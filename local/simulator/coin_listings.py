@@ -1,0 +1,54 @@
+"""Which coins exist: those of the universe file, some that share their symbols, and dead ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from local.simulator.noise import key_of
+
+DEAD_SINCE = date(2017, 1, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """A coin by its vendor id. ``volume`` is a typical day's US dollars. ``price`` 0 means that nobody trades it."""
+
+    coin_id: str
+    symbol: str
+    name: str
+    listed_on: date
+    key: int
+    price: float
+    volume: float
+    supply: float
+    max_supply: float | None = None
+
+
+def load_coins(rows: list[dict[str, str]], facts: dict[str, Any], seed: int) -> Iterator[Coin]:
+    """The coins of the universe file's ``rows``, then those that only ``facts``, which is ``world.toml``, knows."""
+    yield from (_coin(row, facts, seed) for row in rows if row["asset_class"] == "crypto")
+    for coin_id, known in facts["more_coins"].items():
+        yield Coin(coin_id=coin_id, key=key_of(seed, "coin", coin_id), **known)
+    for coin_id, known in facts["dead_coins"].items():
+        key = key_of(seed, "coin", coin_id)
+        yield Coin(coin_id, known["symbol"], known["name"], DEAD_SINCE, key, 0.0, 0.0, 0.0)
+
+
+def _coin(row: dict[str, str], facts: dict[str, Any], seed: int) -> Coin:
+    coin_id = row["vendor_symbol"]
+    key = key_of(seed, "coin", coin_id)
+    known = facts["coins"].get(coin_id, {})
+    return Coin(
+        coin_id=coin_id,
+        symbol=known.get("symbol", row["symbol"].removeprefix("X:").removesuffix("USD").lower()),
+        name=row["name"],
+        listed_on=date.fromisoformat(row["listed_on"]) if row["listed_on"] else date(2018, 1, 1),
+        key=key,
+        price=known.get("price", 1.0 + key % 50),
+        volume=known.get("volume", 1e8),
+        supply=known.get("supply", 1e8),
+        max_supply=known.get("max_supply"),
+    )
