@@ -40,6 +40,7 @@ bench: venv-dev
 
 docs: venv
 	$(VENV_PYTHON) -m local.docs
+	$(VENV_PYTHON) -m local.command_page
 
 venv: python
 	@$(PYTHON) local/bootstrap.py requirements.txt

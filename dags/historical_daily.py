@@ -33,37 +33,15 @@ and the next one tries them again. *failed* means that nothing could be fetched:
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import (
-    Asset,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    TriggerRule,
-    dag,
-    get_current_context,
-    task,
-)
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import Param, dag, get_current_context, task
 
 from marketdata.domain.ranges import RANGES
-from marketdata.errors import DatabaseBusy, DatabaseUnavailable, MarketDataError, RateLimited
-from marketdata.flows.request import SYMBOL_PATTERN, HistoryRequest
+from marketdata.flows.request import HistoryRequest
+from marketdata.history_tasks import DEFAULTS, DRY_RUN, SYMBOLS, conf_of, fetch_and_close, store_plan
 from marketdata.timetables import TradingDayTimetable
-
-BARS_DAILY = Asset(name="bars_daily", uri="x-marketdata://bars/daily", group="marketdata")
-
-RETRY_WHAT_CAN_HEAL = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(exception=[DatabaseBusy, DatabaseUnavailable, RateLimited], retry_delay=timedelta(seconds=60)),
-        RetryRule(exception=MarketDataError, action=RetryAction.FAIL, reason="trying again cannot help"),
-    ]
-)
 
 
 @dag(
@@ -73,70 +51,25 @@ RETRY_WHAT_CAN_HEAL = ExceptionRetryPolicy(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["history"],
-    default_args={"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RETRY_WHAT_CAN_HEAL},
+    default_args=DEFAULTS,
     params={
         "range": Param("MAX", type="string", enum=list(RANGES), title="Range", description="Ends at the run's day."),
-        "symbols": Param(
-            [],
-            type="array",
-            items={"type": "string", "pattern": SYMBOL_PATTERN},
-            title="Symbols",
-            description="House symbols, one a line; empty means all assets.",
-        ),
-        "dry_run": Param(False, type="boolean", title="Dry run", description="Plan only; fetch nothing."),
+        "symbols": SYMBOLS,
+        "dry_run": DRY_RUN,
     },
 )
 def historical_daily() -> None:
     @task
     def plan_calls() -> list[dict[str, Any]]:
         """Store the fewest calls that fetch what is missing; return the batches to map over, ids and labels only."""
-        from marketdata import settings
-        from marketdata.flows.history import own_session, plan_run, vantage
-        from marketdata.flows.services import open_services
-
-        context = get_current_context()
-        run, now = context["dag_run"], settings.now()
-        conf: dict[str, Any] = run.conf or {}
-        session = own_session(run.run_type, context.get("data_interval_start"), conf)
-        request = HistoryRequest.from_conf({**context["params"], **conf}, session=session)
-        as_of = vantage(context.get("data_interval_end"), context.get("logical_date"), now)
-        with open_services() as services:
-            plan = plan_run(services, request, dag_id=run.dag_id, airflow_run_id=run.run_id, as_of=as_of, now=now)
-        return [asdict(batch) for batch in plan.batches]
-
-    @task(map_index_template="{{ label }}", pool="history")
-    def fetch_batch(batch: dict[str, Any]) -> dict[str, int]:
-        """Make one batch's calls, each stored in a transaction of its own; a failed symbol stops no other."""
-        from marketdata.flows import fetch
-        from marketdata.flows.services import open_services
-
-        get_current_context()["label"] = batch["label"]  # type: ignore[typeddict-unknown-key]
-        with open_services() as services:
-            return fetch.fetch_batch(services, batch["run_id"], batch["batch"])
-
-    @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[BARS_DAILY])
-    def close_run() -> dict[str, Any]:
-        """Sum up what was stored, what failed and why; set the run's state and publish it."""
-        from marketdata.flows import history
-        from marketdata.flows.services import open_services
+        from marketdata.flows.history import own_session
 
         context = get_current_context()
         run = context["dag_run"]
-        with open_services() as services:
-            report = history.close_run(services, dag_id=run.dag_id, airflow_run_id=run.run_id)
-        published = history.published(report)
-        context["outlet_events"][BARS_DAILY].extra = published
-        return published
+        session = own_session(run.run_type, context.get("data_interval_start"), run.conf or {})
+        return store_plan(context, HistoryRequest.from_conf(conf_of(context), session=session))
 
-    @task
-    def judge_run(report: dict[str, Any]) -> None:
-        """Fail the run when nothing could be fetched: all symbols failed is never green."""
-        if report["state"] == "failed":
-            raise AirflowFailException(report["summary"])
-
-    closed = close_run()
-    fetch_batch.expand(batch=plan_calls()) >> closed
-    judge_run(closed)  # type: ignore[arg-type]
+    fetch_and_close(plan_calls())
 
 
 historical_daily()

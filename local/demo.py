@@ -1,4 +1,4 @@
-"""``make demo`` and ``make down``: the whole product on this machine, with a simulated vendor and one real run."""
+"""``make demo`` and ``make down``: the whole product on this machine, with a simulated vendor and real runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from marketdata.errors import MarketDataError
 
 HOME = ROOT / ".local"
 DAG_ID = "historical_daily"
+REFERENCE = "reference_sync"
+WEEKLY = "historical_backfill"
 _PARSE_SECONDS = 120.0
 _RUN_SECONDS = 600.0
 _FIGURES = {
@@ -59,21 +61,30 @@ def run_demo(stack: Stack) -> int:
     console.print("[bold]Starting the stack[/]")
     addresses = stack.up(say)
     api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
+    known = {dag_id: known_runs(api, dag_id) for dag_id in (REFERENCE, DAG_ID)}
     with timed("DAGs unpaused"):
-        known = unpause_all(api)
-    console.print(f"[bold]Running {DAG_ID}[/]")
-    with timed("run through the scheduler"):
-        reports = run_history(api, known)
+        unpause(api, {path.stem for path in (ROOT / "dags").glob("*.py")} - {WEEKLY})
+    console.print("[bold]Running through the scheduler[/]")
+    with timed(REFERENCE):
+        run_and_wait(api, REFERENCE, known[REFERENCE])
+    with timed(DAG_ID):
+        reports = run_and_wait(api, DAG_ID, known[DAG_ID])
+    unpause(api, {WEEKLY})
     print_reports(reports)
+    say(f"{WEEKLY} is unpaused last: its newest Sunday runs in the background and compares what is stored")
     print_addresses(addresses, stack.home)
     console.print(f"Done in {time.monotonic() - started:.0f} s. [bold]make down[/] stops everything.")
     return 1 if any(report["state"] == "failed" for report in reports.values()) else 0
 
 
-def unpause_all(api: AirflowApi) -> set[str]:
-    """Unpause every DAG in ``dags/`` once Airflow has parsed it; return the history job's runs so far."""
-    waiting = {path.stem for path in (ROOT / "dags").glob("*.py")}
-    known = {run["dag_run_id"] for run in api.runs(DAG_ID)} if is_parsed(api, DAG_ID) else set()
+def known_runs(api: AirflowApi, dag_id: str) -> set[str]:
+    """The runs that a DAG has had; none while Airflow has not parsed it."""
+    return {run["dag_run_id"] for run in api.runs(dag_id)} if api.call("GET", f"dags/{dag_id}").ok else set()
+
+
+def unpause(api: AirflowApi, dag_ids: set[str]) -> None:
+    """Unpause DAGs, each as soon as Airflow has parsed it."""
+    waiting = dag_ids
     deadline = time.monotonic() + _PARSE_SECONDS
     while waiting:
         errors = api.import_errors()
@@ -87,31 +98,25 @@ def unpause_all(api: AirflowApi) -> set[str]:
                 "read dag-processor.log",
             )
         time.sleep(0.25)
-    return known
 
 
-def is_parsed(api: AirflowApi, dag_id: str) -> bool:
-    """Whether Airflow knows the DAG."""
-    return api.call("GET", f"dags/{dag_id}").ok
-
-
-def run_history(api: AirflowApi, known: set[str]) -> dict[str, dict[str, Any]]:
-    """Trigger the job, wait for it and for a scheduled run that unpausing set off; their reports by run."""
-    answer = api.trigger(DAG_ID, {})
+def run_and_wait(api: AirflowApi, dag_id: str, known: set[str]) -> dict[str, dict[str, Any]]:
+    """Trigger a DAG, wait for it and for a scheduled run that unpausing set off; their reports by run."""
+    answer = api.trigger(dag_id, {})
     if not answer.ok:
-        raise StackError(f"{DAG_ID} was not triggered", answer.text[:500], "look at the Airflow page")
+        raise StackError(f"{dag_id} was not triggered", answer.text[:500], "look at the Airflow page")
     triggered = answer.json()["dag_run_id"]
-    api.wait_for_run(DAG_ID, triggered, seconds=_RUN_SECONDS)
-    new = [run["dag_run_id"] for run in api.runs(DAG_ID) if run["dag_run_id"] not in known]
+    api.wait_for_run(dag_id, triggered, seconds=_RUN_SECONDS)
+    new = [run["dag_run_id"] for run in api.runs(dag_id) if run["dag_run_id"] not in known]
     reports = {}
     for run_id in reversed(new):
-        state = api.wait_for_run(DAG_ID, run_id, seconds=_RUN_SECONDS)
-        report = api.xcom(DAG_ID, run_id, "close_run")
+        state = api.wait_for_run(dag_id, run_id, seconds=_RUN_SECONDS)
+        report = api.xcom(dag_id, run_id, "close_run")
         if report is None:
             raise StackError(
-                f"run {run_id} ended as {state} without a report",
-                api.first_error(DAG_ID, run_id),
-                f"look at {api.url}/dags/{DAG_ID}/runs/{run_id}",
+                f"run {run_id} of {dag_id} ended as {state} without a report",
+                api.first_error(dag_id, run_id),
+                f"look at {api.url}/dags/{dag_id}/runs/{run_id}",
             )
         reports[run_id] = report
     return reports

@@ -19,7 +19,9 @@ MIGRATIONS = ROOT / "include" / "sql" / "migrations"
 DOCS = ROOT / "docs"
 
 _COMMENT = re.compile(
-    r"^comment on (?P<what>table|column|view) (?P<name>[\w.]+) is\s+'(?P<text>(?:[^']|'')*)';", re.MULTILINE | re.DOTALL
+    r"^comment on (?P<what>table|column|view|function|aggregate) (?P<name>[\w.]+(?:\([\w ,]*\))?)"
+    r" is\s+'(?P<text>(?:[^']|'')*)';",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -35,19 +37,24 @@ def dag_page() -> str:
 
 
 def data_dictionary() -> str:
-    """Every table and column with its comment, in the order of the migrations."""
-    tables: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+    """Every table, view and function with its columns and comments, in the order of the migrations."""
+    tables: dict[str, tuple[str, dict[str, str]]] = {}
     for path in sorted(MIGRATIONS.glob("*.sql")):
         for found in _COMMENT.finditer(path.read_text(encoding="utf-8")):
             text = " ".join(found["text"].replace("''", "'").split())
             if found["what"] == "column":
                 table, column = found["name"].rsplit(".", 1)
-                tables.setdefault(table, ("", []))[1].append((column, text))
+                tables.setdefault(table, ("", {}))[1][column] = text  # a later comment replaces an earlier one
             else:
-                tables[found["name"]] = (text, tables.get(found["name"], ("", []))[1])
+                tables[found["name"]] = (text, tables.get(found["name"], ("", {}))[1])
     parts = ["# Data dictionary\n\nMade from the comments in `include/sql/migrations` by `make docs`.\n"]
     for table, (text, columns) in tables.items():
-        rows = "\n".join(f"| `{column}` | {meaning.replace('|', chr(92) + '|')} |" for column, meaning in columns)
+        if not columns:
+            parts.append(f"## {table}\n\n{text}\n")
+            continue
+        rows = "\n".join(
+            f"| `{column}` | {meaning.replace('|', chr(92) + '|')} |" for column, meaning in columns.items()
+        )
         parts.append(f"## {table}\n\n{text}\n\n| column | meaning |\n|---|---|\n{rows}\n")
     return "\n".join(parts)
 

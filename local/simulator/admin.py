@@ -120,6 +120,10 @@ class SimulatorAdmin:
         """The company is traded for the last time on ``last_session``; then its ticker is free."""
         self._call("POST", "/delistings", _dates({"ticker": ticker, "last_session": last_session}))
 
+    def halt(self, ticker: str, session: date) -> None:
+        """Nobody trades the ticker on ``session``: no bar, and a close that is older than its day."""
+        self._call("POST", "/halts", _dates({"ticker": ticker, "session": session}))
+
     def list_company(self, ticker: str, listed_on: date, *, price: float = 50.0, name: str = "") -> None:
         """A new company under a free ticker, whoever had it before. ``price`` is its first close."""
         body = {"ticker": ticker, "listed_on": listed_on, "price": price, "name": name or f"{ticker} Newcomer Inc."}

@@ -1,4 +1,4 @@
-"""What happens to companies: the universe after a rename, a delisting, a new listing, a split or a dividend."""
+"""What happens to companies: the universe after a rename, a delisting, a halt, a listing, a split or a dividend."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def delisted(universe: Universe, ticker: str, last_session: date) -> Universe:
     if any(universe.listings[other].listed_on > last_session for other in universe.by_company[company]):
         raise LookupError(f"{ticker} gets another ticker after {last_session}: delist it under that one")
     return _with_listings(universe, {row: replace(universe.listings[row], delisted_on=last_session)}, [])
+
+
+def halted(universe: Universe, ticker: str, session: date) -> Universe:
+    """The company that has the ticker is not traded on ``session``."""
+    row = owner(universe, ticker, session)
+    listing = universe.listings[row]
+    return _with_listings(universe, {row: replace(listing, halts=listing.halts | {session})}, [])
 
 
 def with_company(universe: Universe, listing: Listing) -> Universe:

@@ -122,6 +122,10 @@ class StockWorld:
         """After ``last_session`` nobody has the ticker."""
         self._become(events.delisted(self.universe, ticker, last_session))
 
+    def halt(self, ticker: str, session: date) -> None:
+        """Nobody trades the ticker on ``session``."""
+        self._become(events.halted(self.universe, ticker, session))
+
     def list_company(self, listing: Listing) -> None:
         """A company that was not there before. ``price`` is its close on its first session."""
         self._become(events.with_company(self.universe, listing))

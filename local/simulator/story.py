@@ -31,6 +31,7 @@ class Story:
             "/dividends": self._dividend,
             "/renames": self._rename,
             "/delistings": self._delist,
+            "/halts": self._halt,
             "/companies": self._list_company,
         }
         self.routes: dict[tuple[str, str], Action] = {
@@ -91,6 +92,9 @@ class Story:
 
     def _delist(self, body: Body) -> None:
         self.engine.stocks.delist(body["ticker"], date.fromisoformat(body["last_session"]))
+
+    def _halt(self, body: Body) -> None:
+        self.engine.stocks.halt(body["ticker"], date.fromisoformat(body["session"]))
 
     def _list_company(self, body: Body) -> None:
         ticker, day = body["ticker"], body["listed_on"]

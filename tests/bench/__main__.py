@@ -6,21 +6,25 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 from rich.console import Console
 
 from marketdata.errors import MarketDataError
-from tests.bench import first_load, resend, scenes, scheduled
-from tests.bench.scenes import Figure
+from tests.bench import adjusted_reads, first_load, history_max, resend, scenes, scheduled, side_by_side, verification
+from tests.bench.scenes import Figure, Section
 from tests.bench.stage import ROOT, Stage, raised
 
-SCENES: dict[str, Callable[[Stage], list[Figure]]] = {
+SCENES: dict[str, Callable[[Stage], Sequence[Figure | Section]]] = {
     "calls": scenes.vendor_calls,
     "market_day": scenes.market_day,
     "first_load": first_load.first_load,
     "resend": resend.resend,
+    "history_max": history_max.history_max,
+    "verification": verification.verification,
+    "adjusted_reads": adjusted_reads.adjusted_reads,
+    "side_by_side": side_by_side.side_by_side,
     "imports": scenes.imports,
     "scheduled": scheduled.scheduled,
 }
@@ -39,19 +43,24 @@ def main() -> int:
     logging.disable(logging.WARNING)
     chosen = sys.argv[1:] or list(SCENES)
     figures: list[Figure] = []
+    sections: list[Section] = []
     try:
         with raised() as stage:
             where = _where(stage)
             for name in chosen:
-                for figure in SCENES[name](stage):
-                    figures.append(figure)
-                    verdict = "" if not figure.goal else "met: " if figure.met else "MISSED: "
-                    console.print(f"{figure.what}: {figure.measured}  {verdict}{figure.goal}", highlight=False)
+                for found in SCENES[name](stage):
+                    if isinstance(found, Section):
+                        sections.append(found)
+                        console.print(found.text, highlight=False)
+                        continue
+                    figures.append(found)
+                    verdict = "" if not found.goal else "met: " if found.met else "MISSED: "
+                    console.print(f"{found.what}: {found.measured}  {verdict}{found.goal}", highlight=False)
     except MarketDataError as error:
         console.print(str(error))
         return 1
     if len(chosen) == len(SCENES):
-        PAGE.write_text(_page(where, figures), encoding="utf-8")
+        PAGE.write_text(_page(where, figures, sections), encoding="utf-8")
         console.print(f"written: {PAGE.relative_to(ROOT)}")
     return 0 if all(figure.met for figure in figures) else 1
 
@@ -63,9 +72,10 @@ def _where(stage: Stage) -> str:
     return f"{machine}, Python {platform.python_version()}, PostgreSQL {version}"
 
 
-def _page(where: str, figures: list[Figure]) -> str:
+def _page(where: str, figures: list[Figure], sections: list[Section]) -> str:
     rows = [f"| {one.what} | {one.goal} | {one.measured} | {_verdict(one)} |" for one in figures]
-    return "\n".join([_INTRODUCTION, where + ".\n", "| what | goal | measured | |", "|---|---|---|---|", *rows, ""])
+    head = [_INTRODUCTION, where + ".\n", "| what | goal | measured | |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, *(f"\n{section.text}" for section in sections), ""])
 
 
 def _verdict(figure: Figure) -> str:

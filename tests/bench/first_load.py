@@ -69,7 +69,7 @@ def _rates(loads: Sequence[Loaded]) -> list[float]:
 def _load(stage: Stage, symbols: Sequence[str], workers: int) -> Loaded:
     """Plan here, fetch in worker processes that are connected already, close here."""
     dsn = stage.fresh_database()
-    processes = [_start_worker(stage, dsn, number, workers) for number in range(workers)]
+    processes = [start_worker(stage.redis_url, dsn, stage.polygon_url, number, workers) for number in range(workers)]
     try:
         with stage.services(dsn) as services:
             follow(services, symbols)
@@ -78,7 +78,7 @@ def _load(stage: Stage, symbols: Sequence[str], workers: int) -> Loaded:
                 services, HistoryRequest("5Y"), dag_id="bench", airflow_run_id="load", as_of=NOW, now=NOW
             )
             batches = " ".join(str(number) for number in (plan.run_id, *(batch.batch for batch in plan.batches)))
-            peaks = [float(line) for line in _work(processes, batches)]
+            peaks = [float(line) for line in work(processes, batches)]
             report = history.close_run(services, dag_id="bench", airflow_run_id="load")
             seconds = time.perf_counter() - started
     finally:
@@ -90,15 +90,18 @@ def _load(stage: Stage, symbols: Sequence[str], workers: int) -> Loaded:
     return Loaded(report.inserted, seconds, _bare_copy(dsn), max(peaks))
 
 
-def _start_worker(stage: Stage, dsn: str, number: int, of: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.bench.load", dsn, stage.redis_url, stage.polygon_url, str(number), str(of)]
+def start_worker(
+    redis_url: str, dsn: str, polygon_url: str, number: int, of: int, *coins_url: str
+) -> subprocess.Popen[str]:
+    """Worker ``number`` of ``of``, connected and waiting to be told the run; see ``load``."""
+    command = [sys.executable, "-m", "tests.bench.load", dsn, redis_url, polygon_url, str(number), str(of), *coins_url]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdout is None or process.stdout.readline() != "ready\n":
         raise RuntimeError("a worker of the first load did not start")
     return process
 
 
-def _work(processes: Sequence[subprocess.Popen[str]], batches: str) -> list[str]:
+def work(processes: Sequence[subprocess.Popen[str]], batches: str) -> list[str]:
     """Tell all workers to begin; the last line of each."""
     for process in processes:
         if process.stdin is not None:

@@ -17,11 +17,18 @@ from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.warehouse import Warehouse
 from tests.bench.stage import KEY
 
+COIN_KEY = "demo-coingecko-pro"
 
-def main(dsn: str, redis_url: str, polygon_url: str, number: str, of: str) -> None:
-    """Make the batches ``number``, ``number + of`` and so on of the run that is named on standard input."""
+
+def main(dsn: str, redis_url: str, polygon_url: str, number: str, of: str, coins_url: str = "") -> None:
+    """Make the batches ``number``, ``number + of`` and so on of the run that is named on standard input.
+
+    ``coins_url`` is where a paid CoinGecko plan without limits that matter is; without it there is the keyless one.
+    """
     stocks = VendorConnection("polygon", polygon_url, KEY, "advanced", requests_per_minute=1_000_000)
     coins = VendorConnection("coingecko", polygon_url, plan="keyless")
+    if coins_url:
+        coins = VendorConnection("coingecko", coins_url, COIN_KEY, "pro", requests_per_minute=1_000_000)
     with Warehouse.open(dsn) as warehouse, connected(warehouse, stocks, coins, redis_url) as services:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

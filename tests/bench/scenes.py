@@ -31,6 +31,13 @@ class Figure:
     met: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What the page says below the lines, in Markdown."""
+
+    text: str
+
+
 def spread(values: Sequence[float], unit: str = "s") -> str:
     """Median with minimum and maximum."""
     median, least, most = (_three_digits(value) for value in (statistics.median(values), min(values), max(values)))

@@ -71,14 +71,26 @@ def raised() -> Iterator[Stage]:
         stack.callback(processes.stop, [database.process])
         cache = valkey.start(home / "valkey", password=secrets.token_hex(8), log=home / "valkey.log")
         stack.callback(processes.stop, [cache.process])
-        state = home / "simulator.json"
-        command = [sys.executable, "-m", "local.simulator", "--extra-stocks", str(EXTRA_STOCKS)]
-        command += ["--now", NOW.isoformat(), "--state-file", str(state)]
-        simulator = processes.spawn("simulator", command, log=home / "simulator.log", cwd=ROOT)
-        stack.callback(processes.stop, [simulator])
-        processes.wait_until(state.exists, simulator, seconds=120)
-        urls = json.loads(state.read_text(encoding="utf-8"))
+        urls = stack.enter_context(simulator(home, "--extra-stocks", str(EXTRA_STOCKS)))
         yield Stage(database, cache.url(), urls["polygon_url"], SimulatorAdmin(urls["base_url"]))
+
+
+@contextlib.contextmanager
+def simulator(home: Path, *options: str) -> Iterator[dict[str, str]]:
+    """A vendor simulator in a process of its own, its clock at ``NOW``: its addresses by name."""
+    state = home / "simulator.json"
+    command = [sys.executable, "-m", "local.simulator", "--now", NOW.isoformat(), "--state-file", str(state), *options]
+    process = processes.spawn("simulator", command, log=home / "simulator.log", cwd=ROOT)
+    try:
+        processes.wait_until(state.exists, process, seconds=120)
+        yield json.loads(state.read_text(encoding="utf-8"))
+    finally:
+        processes.stop([process])
+
+
+def ready_file(folder: str) -> Path:
+    """Where a peer's process leaves the time at which its imports are done and its work begins."""
+    return Path(f"{folder}.ready")
 
 
 def tickers(count: int) -> list[str]:

@@ -104,11 +104,37 @@ def test_historical_daily_declares_its_params_and_timetable(parsed: dict[str, di
     assert facts["timetable"] == "marketdata.timetables.TradingDayTimetable"
 
 
+def test_historical_backfill_runs_on_sundays_and_wires_the_same_tasks(
+    parsed: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    facts = parsed["facts"]["historical_backfill"]
+    assert facts["params"] == ["dry_run", "symbols", "verify_hours"]
+    assert facts["tasks"] == parsed["facts"]["historical_daily"]["tasks"]
+    assert facts["timetable"] == "marketdata.timetables.SundayTimetable"
+
+
+def test_reference_sync_runs_before_the_daily_history(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
+    facts = parsed["facts"]["reference_sync"]
+    assert facts["params"] == ["symbols"]
+    assert facts["tasks"] == ["close_run", "judge_run", "sync_reference"]
+    assert facts["timetable"] == "marketdata.timetables.TradingDayTimetable"
+    assert 'TradingDayTimetable(at="16:00")' in (ROOT / "dags" / "reference_sync.py").read_text(encoding="utf-8")
+
+
+def test_data_migration_runs_only_when_triggered_and_takes_no_address(
+    parsed: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    facts = parsed["facts"]["data_migration"]
+    assert facts["params"] == ["connection", "dry_run", "file", "source", "spec"]
+    assert facts["tasks"] == ["import_history", "migrate_schema"]
+    assert str(facts["timetable"]).endswith("NullTimetable")
+
+
 @pytest.mark.fault("A08")
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_importing_a_dag_file_reaches_for_nothing_and_loads_nothing_heavy(path: Path, tmp_path: Path) -> None:
     modules = set(run_python(IMPORT, str(path), home=tmp_path).split(","))
-    assert "marketdata.timetables" in modules
+    assert "marketdata.errors" in modules
     heavy = {"numpy", "pandas", "exchange_calendars", "psycopg", "redis", "requests", "msgspec", "limits"}
     brought = modules & heavy - set(
         run_python("import airflow.sdk, pendulum, sys; print(','.join(sys.modules))", home=tmp_path).split(",")

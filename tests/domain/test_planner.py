@@ -21,6 +21,7 @@ from marketdata.domain.planner import (
     to_batches,
 )
 from marketdata.domain.sessions import sessions
+from marketdata.domain.tickers import TickerPeriod, period
 from marketdata.errors import InvalidRequest
 
 NEWEST = date(2026, 11, 20)
@@ -269,30 +270,69 @@ def test_a_call_is_labelled_by_its_symbol_or_its_session() -> None:
 coin_missing = st.dictionaries(st.integers(0, 3), st.frozensets(st.sampled_from(COIN_DAYS), min_size=1), max_size=4)
 
 
-@given(coin_missing, st.one_of(st.none(), st.integers(1, 14)), st.one_of(st.none(), st.sampled_from(COIN_DAYS)))
-def test_coin_calls_fill_what_is_missing_in_pieces_of_at_most_max_days(
-    missing: Missing, max_days: int | None, earliest: date | None
+@given(coin_missing, st.booleans(), st.one_of(st.none(), st.sampled_from(COIN_DAYS)))
+def test_coin_calls_fill_what_is_missing_from_missing_days_to_missing_days(
+    missing: Missing, ohlc: bool, earliest: date | None
 ) -> None:
-    plan = plan_coin_calls(gaps_of(missing), symbols_of(4), Limits(max_days=max_days, earliest=earliest))
+    plan = plan_coin_calls(gaps_of(missing), symbols_of(4), Limits(ohlc=ohlc, earliest=earliest))
     kept = {
         asset_id: {day for day in missed if not earliest or day >= earliest} for asset_id, missed in missing.items()
     }
     clipped = {(asset, day) for gap in plan.clipped for asset in gap.asset_ids for day in days(gap.missing)}
     filled = [cell for call in plan.calls for cell in filled_by(call, missing)]
-    assert len(filled) == len(set(filled))  # pieces do not overlap
+    assert len(filled) == len(set(filled))  # calls do not overlap
     assert set(filled) == {(asset_id, day) for asset_id, missed in kept.items() for day in missed}
     assert clipped == cells(missing) - set(filled)
     for call in plan.calls:
         assert {call.first, call.last} <= missing[call.asset_id or 0]
-        assert max_days is None or (call.last - call.first).days < max_days
         assert call.symbol == f"S{call.asset_id:05d}"
     ends = [call.last for call in plan.calls]
     assert ends == sorted(ends, reverse=True)
 
 
 @given(coin_missing)
-def test_without_a_limit_of_days_each_coin_is_one_call(missing: Missing) -> None:
+def test_for_closes_each_coin_is_one_call(missing: Missing) -> None:
     assert len(plan_coin_calls(gaps_of(missing), symbols_of(4), UNLIMITED).calls) == len(missing)
+
+
+def test_a_range_over_a_rename_takes_one_call_for_each_ticker() -> None:
+    on = date(2022, 6, 9)
+    periods = {1: (period("FB", date(2012, 5, 18), on - timedelta(days=1)), period("META", on, None))}
+    gaps = [Gap((0, 1), (Span(AXIS[0], NEWEST),))]
+    plan = plan_stock_calls(gaps, {0: "AAPL", 1: "META"}, UNLIMITED, periods)
+    assert {(call.symbol, call.asset_id, call.first, call.last) for call in plan.calls} == {
+        ("AAPL", 0, AXIS[0], NEWEST),
+        ("META", 1, on, NEWEST),
+        ("FB", 1, date(2012, 5, 18), on - timedelta(days=1)),
+        ("META", 1, AXIS[0], date(2012, 5, 17)),
+    }
+
+
+def test_days_on_which_a_ticker_was_another_companys_are_asked_for_by_nobody() -> None:
+    taken_over = date(2026, 11, 10)
+    foreign = {1: (TickerPeriod(None, Span(date.min, taken_over)),)}
+    plan = plan_stock_calls([Gap((1,), (Span(AXIS[0], NEWEST),))], {1: "TWTR"}, UNLIMITED, foreign)
+    assert [(call.symbol, call.first, call.last) for call in plan.calls] == [("TWTR", date(2026, 11, 11), NEWEST)]
+    before = Gap((1,), (Span(AXIS[0], taken_over),))
+    assert plan_stock_calls([before], {1: "TWTR"}, UNLIMITED, foreign).calls == ()
+
+
+@given(any_missing, st.data())
+def test_calls_by_ticker_still_fill_all_that_is_missing(missing: Missing, data: st.DataObject) -> None:
+    symbols = symbols_of(25)
+    borders = st.sampled_from(SMALL_AXIS)
+    periods = {
+        asset_id: (period("OLD", None, border - timedelta(days=1)), period("NEW", border, None))
+        for asset_id in missing
+        if (border := data.draw(st.none() | borders)) is not None
+    }
+    plan = plan_stock_calls(gaps_of(missing), symbols, UNLIMITED, periods)
+    assert set().union(*(filled_by(call, missing) for call in plan.calls)) == cells(missing)
+    for call in plan.calls:
+        if call.asset_id in periods:
+            border = periods[call.asset_id][1].span.first
+            assert call.symbol == ("NEW" if call.first >= border else "OLD")
+            assert (call.first >= border) == (call.last >= border)
 
 
 @pytest.mark.parametrize(("ohlc", "kind"), [(False, CallKind.COIN_CHART), (True, CallKind.COIN_OHLC)])
@@ -316,15 +356,14 @@ def test_batches_keep_the_order_and_are_of_even_size(count: int, max_batches: in
         assert min(sizes) >= 1
 
 
-@pytest.mark.parametrize(("limit", "value"), [("max_calls", -1), ("max_days", 0)])
-def test_a_limit_that_means_nothing_is_refused(limit: str, value: int) -> None:
-    with pytest.raises(InvalidRequest, match=f"{limit} {value}"):
-        Limits(**{limit: value})
+def test_a_limit_that_means_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="max_calls -1"):
+        Limits(max_calls=-1)
 
 
-def test_the_pieces_of_one_coin_stay_in_one_batch() -> None:
-    gap = Gap((7, 8), (Span(date(2026, 1, 1), date(2026, 11, 20)),))
-    calls = plan_coin_calls([gap], {7: "bitcoin", 8: "ethereum"}, Limits(ohlc=True, max_days=180)).calls
+def test_the_calls_of_one_coin_stay_in_one_batch() -> None:
+    gap = Gap((7, 8), (Span(date(2019, 1, 1), date(2019, 1, 1)), Span(date(2026, 11, 1), date(2026, 11, 20))))
+    calls = plan_coin_calls([gap], {7: "bitcoin", 8: "ethereum"}, Limits(ohlc=True)).calls
     assert len(calls) == 4
     batches = to_batches(calls)
     assert [{call.symbol for call in batch} for batch in batches] == [{"bitcoin"}, {"ethereum"}]

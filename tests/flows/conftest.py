@@ -19,6 +19,7 @@ from marketdata.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from local.simulator.server import Addresses
+    from tests.flows.office import Office
 
 FRIDAY_EVENING = datetime.fromisoformat("2026-11-20T22:00:00+00:00")
 SATURDAY_NOON = datetime.fromisoformat("2026-11-21T18:00:00+00:00")
@@ -136,3 +137,20 @@ def make_desk(
 def desk(make_desk: Callable[..., Desk]) -> Desk:
     """Four assets on plans without limits, on a Saturday noon in November 2026."""
     return make_desk()
+
+
+@pytest.fixture
+def make_office(make_desk: Callable[..., Desk]) -> Callable[..., Office]:
+    """Build a desk that keeps reference data, for stocks of which nothing but the ticker is known."""
+    from tests.flows.office import Office
+
+    return lambda *symbols: Office(make_desk(assets=[{"symbol": symbol, "asset_class": "stock"} for symbol in symbols]))
+
+
+@pytest.fixture
+def office(desk: Desk) -> Office:
+    """The desk of four assets with its reference half, on Friday evening; nothing synced yet."""
+    from tests.flows.office import Office, new_york
+
+    desk.at(new_york(date(2026, 11, 20), 18))
+    return Office(desk)

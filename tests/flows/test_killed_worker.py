@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from marketdata.flows import fetch, history
 from tests.flows.conftest import ASSETS, SATURDAY_NOON, Desk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,7 @@ POINTS = ["after_fetch", "after_validate", "mid_copy", "after_copy", "after_merg
 STOCKS = [asset for asset in ASSETS if asset["asset_class"] == "stock"]
 
 
-def work(desk: Desk, redis_url: str, run: str, crash_at: str = "") -> int:
+def work(desk: Desk, redis_url: str, run: str, *more: str, crash_at: str = "") -> int:
     """Run a worker to its end, or to its death; the exit status."""
     env = {
         **os.environ,
@@ -25,7 +26,7 @@ def work(desk: Desk, redis_url: str, run: str, crash_at: str = "") -> int:
         "MARKETDATA_NOW": SATURDAY_NOON.isoformat(),
         "MARKETDATA_CRASH_AT": crash_at,
     }
-    command = [sys.executable, "-m", "tests.flows.worker", desk.dsn, desk.simulator.polygon_url, redis_url, run]
+    command = [sys.executable, "-m", "tests.flows.worker", desk.dsn, desk.simulator.polygon_url, redis_url, run, *more]
     return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
 
 
@@ -51,3 +52,34 @@ def test_the_next_run_after_a_kill_gives_the_rows_of_a_clean_run(
     assert len(healed) == 3 * len({row[1] for row in healed})
     assert desk.run("1M", run="again").requests == 0
     assert desk.rows() == healed
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.fault("D02")
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_while_it_compares_is_taken_up_where_it_was(
+    make_desk: Callable[..., Desk], redis_url: str, point: str
+) -> None:
+    desk = make_desk(assets=STOCKS)
+    assert work(desk, redis_url, "load") == 0
+    before = {row[:2]: row for row in desk.rows()}
+    day = desk.query("select min(session) from bar_daily")[0][0]
+    desk.simulator.admin.correct_bar("AAPL", day, v=4321.0)  # of the asset that is compared first
+    desk.simulator.admin.forget_requests()
+    assert work(desk, redis_url, "sunday", "1", crash_at=point) == 137
+    done = desk.query("select count(*) from ingest_call where purpose = 'verify' and state = 'done'")
+    compared = desk.query("select count(*) from coverage where compared_at is not null")
+    first = 1 if point == "after_commit" else 0
+    assert done == compared == [(first,)]
+    assert desk.query("select count(*) from bar_revision") == [(first,)], "a correction is stored with its call or not"
+    ((run_id,),) = desk.query("select run_id from ingest_run where airflow_run_id = 'sunday'")
+    for batch, _ in desk.services.warehouse.batches(run_id):
+        fetch.fetch_batch(desk.services, run_id, batch)
+    report = history.close_run(desk.services, dag_id="historical_daily", airflow_run_id="sunday")
+    assert report is not None
+    assert (report.state, report.verified, report.differing, report.changed) == ("success", 3, 1, 1)
+    asked = [request.path for request in desk.simulator.admin.requests(vendor="massive")]
+    assert len(asked) == 3 + (1 - first), "at most one call's work is fetched again"
+    healed = {row[:2]: row for row in desk.rows()}
+    assert {key for key, row in healed.items() if row != before[key]} == {("AAPL", day)}
+    assert desk.query("select session, replaced_by_run_id from bar_revision") == [(day, run_id)]

@@ -1,4 +1,7 @@
-"""A worker as a process of its own, to be killed: ``python -m tests.flows.worker DSN POLYGON_URL REDIS_URL RUN``."""
+"""A worker as a process of its own, to be killed.
+
+``python -m tests.flows.worker DSN POLYGON_URL REDIS_URL RUN [VERIFY_HOURS]``
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,16 @@ from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.warehouse import Warehouse
 
 
-def main(dsn: str, polygon_url: str, redis_url: str, run: str) -> None:
-    """Plan and fetch one month of all stocks of the database."""
+def main(dsn: str, polygon_url: str, redis_url: str, run: str, verify_hours: str = "0") -> None:
+    """Plan and fetch one month of all stocks of the database, and compare what is stored."""
     stocks = VendorConnection("polygon", polygon_url, "demo-polygon-advanced", "advanced")
     coins = VendorConnection("coingecko", polygon_url, plan="keyless")
     now = settings.now()
     with Warehouse.open(dsn) as warehouse, connected(warehouse, stocks, coins, redis_url) as services:
         plan = history.plan_run(
-            services, HistoryRequest("1M"), dag_id="historical_daily", airflow_run_id=run, as_of=now, now=now
-        )
+            services, HistoryRequest("1M", verify_hours=float(verify_hours)), dag_id="historical_daily",
+            airflow_run_id=run, as_of=now, now=now,
+        )  # fmt: skip
         for batch in plan.batches:
             fetch.fetch_batch(services, batch.run_id, batch.batch)
 

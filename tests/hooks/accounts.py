@@ -62,10 +62,13 @@ def polygon_at(url: str, patience: Patience = QUICK, quota: Quota | None = None,
     return _impatient(hook, seed)
 
 
-def coingecko(upstream: Upstream, plan: str = "demo", patience: Patience = QUICK) -> CoinGeckoHook:
+def coingecko(
+    upstream: Upstream, plan: str = "demo", patience: Patience = QUICK, history_days: int | None = None
+) -> CoinGeckoHook:
     """A CoinGeckoHook on the upstream, base URL with a path prefix."""
     key = "" if plan == "keyless" else KEY
-    connection = VendorConnection("coingecko", f"{upstream.url}/gecko/api/v3", key=key, plan=plan)
+    base_url = f"{upstream.url}/gecko/api/v3"
+    connection = VendorConnection("coingecko", base_url, key=key, plan=plan, history_days=history_days)
     return _impatient(CoinGeckoHook(connection=connection, quota=OpenQuota(), patience=patience), 7)
 
 

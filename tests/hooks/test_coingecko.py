@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
+from marketdata.domain.candles import candle_requests
 from marketdata.errors import (
     ContractBroken,
     Gone,
@@ -19,6 +20,7 @@ from marketdata.errors import (
     RateLimited,
     VendorError,
 )
+from marketdata.hooks.coingecko import Coin
 from tests.hooks.accounts import coingecko, pushed_back
 from tests.hooks.upstream import Upstream, reply
 
@@ -109,40 +111,90 @@ def test_each_plan_has_its_header(plan: str, header: str | None) -> None:
     assert "authorization" not in headers
 
 
-def test_candles_bear_the_time_of_their_close_and_the_unfinished_one_is_left_out() -> None:
-    body = [
-        [MIDNIGHT - DAY, 1, 3, 0.5, 2],
-        [MIDNIGHT, 2, 4, 1.5, 3],
-        [MIDNIGHT + DAY, 3, 3, 3, 3],
-        [MIDNIGHT + 3_600_000, 9, 9, 9, 9],
-    ]
-    with Upstream([reply(body)]) as upstream:
-        bars = coingecko(upstream, "pro").daily_ohlc("bitcoin", date(2026, 3, 1), date(2026, 3, 10), now=NOW).data
+def ohlc(*stamps: int, low: float = 1.0) -> list[list[float]]:
+    """Candles that end at these instants, with four prices that differ."""
+    return [[stamp, low + 1, low + 3, low, low + 2] for stamp in stamps]
+
+
+def test_a_candle_bears_the_time_of_its_end_takes_its_volume_from_the_chart_and_leaves_out_the_unfinished_one() -> None:
+    candles = [*ohlc(MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + DAY), [MIDNIGHT + 3_600_000, 9, 9, 9, 9]]
+    body = chart(MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + 52_000_000)
+    with Upstream([reply(candles), reply(body)]) as upstream:
+        bars = coingecko(upstream, "pro").daily_bars("bitcoin", date(2026, 3, 8), date(2026, 3, 10), now=NOW).data
     assert bars.session.tolist() == [date(2026, 3, 8), date(2026, 3, 9)]
-    assert (bars.open.tolist(), bars.high.tolist()) == ([1, 2], [3, 4])
-    assert (bars.low.tolist(), bars.close.tolist()) == ([0.5, 1.5], [2, 3])
-    assert np.isnan(bars.volume_24h).all()
+    assert (bars.open.tolist(), bars.high.tolist()) == ([2.0, 2.0], [4.0, 4.0])
+    assert (bars.low.tolist(), bars.close.tolist()) == ([1.0, 1.0], [3.0, 3.0])
+    assert bars.volume_24h.tolist() == [5e9, 5e9]
+    assert np.isnan(bars.volume).all()
 
 
-def test_a_long_window_of_candles_is_asked_for_in_pieces_that_miss_no_day() -> None:
+def test_a_long_window_takes_its_candles_newest_first_in_pieces_that_miss_no_day_and_all_volumes_at_once() -> None:
     first, last = date(2025, 1, 1), date(2026, 3, 9)
-    with Upstream([reply([[MIDNIGHT, 1, 1, 1, 1]])]) as upstream:
-        answer = coingecko(upstream, "pro").daily_ohlc("bitcoin", first, last, now=NOW)
-    pieces = [asked_for(upstream, which) for which in range(len(upstream.asked))]
+    with Upstream([reply(ohlc(MIDNIGHT))] * 3 + [reply(chart(MIDNIGHT))]) as upstream:
+        answer = coingecko(upstream, "pro").daily_bars("bitcoin", first, last, now=NOW)
+    pieces = [asked_for(upstream, which) for which in range(3)]
     starts = [date.fromisoformat(piece["from"][0]) for piece in pieces]
     ends = [date.fromisoformat(piece["to"][0]) for piece in pieces]
-    assert (starts[0], ends[-1]) == (first, last + timedelta(days=1))
-    assert starts[1:] == ends[:-1]
+    assert (starts[-1], ends[0]) == (first, last + timedelta(days=1))
+    assert starts[:-1] == ends[1:]
     assert max(end - start for start, end in zip(starts, ends, strict=True)) <= timedelta(days=180)
-    assert answer.requests == len(pieces) == 3
+    assert upstream.asked[3].path.endswith("/market_chart")
+    assert asked_for(upstream, 3)["days"] == [str((date(2026, 3, 10) - first).days + 1)]
+    assert answer.requests == candle_requests(first, last) == 4
     assert len(answer.data) == 1
+    assert answer.clipped_to is None
 
 
-def test_candles_older_than_the_vendors_first_are_not_asked_for() -> None:
-    with Upstream([reply([])]) as upstream:
-        answer = coingecko(upstream, "pro").daily_ohlc("bitcoin", date(2018, 1, 1), date(2018, 3, 1), now=NOW)
-    assert asked_for(upstream)["from"] == ["2018-02-09"]
-    assert answer.clipped_to == date(2018, 2, 9)
+def test_days_before_the_first_candle_have_closes_and_no_candle_is_asked_for_there() -> None:
+    stamp = 1483228800000  # 2017-01-01T00:00Z
+    with Upstream([reply(chart(stamp))]) as upstream:
+        answer = coingecko(upstream, "pro").daily_bars("bitcoin", date(2016, 12, 1), date(2017, 1, 5), now=NOW)
+    assert [asked.path for asked in upstream.asked] == ["/gecko/api/v3/coins/bitcoin/market_chart"]
+    assert answer.data.session.tolist() == [date(2016, 12, 31)]
+    assert np.isnan(answer.data.open).all()
+    assert answer.clipped_to is None
+
+
+@pytest.mark.promise("P10")
+def test_candles_that_the_plan_refuses_for_their_age_end_the_answer_where_the_plan_ends() -> None:
+    refused = reply({"error": {"status": {"error_code": 10012, "error_message": "allowed time range"}}}, 401)
+    with Upstream([reply(ohlc(MIDNIGHT)), refused, reply(chart(MIDNIGHT))]) as upstream:
+        answer = coingecko(upstream, "basic").daily_bars("bitcoin", date(2025, 1, 1), date(2026, 3, 9), now=NOW)
+    reached = date.fromisoformat(asked_for(upstream, 0)["from"][0])
+    assert answer.clipped_to == reached > date(2025, 1, 1)
+    assert asked_for(upstream, 2)["days"] == [str((date(2026, 3, 10) - reached).days + 1)]
+    assert answer.requests == 3
+
+
+@pytest.mark.parametrize("code", [10005, 10012])
+def test_a_plan_without_any_of_the_candles_costs_one_request(code: int) -> None:
+    body = {"status": {"error_code": code, "error_message": "limited"}}
+    with Upstream([reply(body, 401)]) as upstream, pytest.raises(NotEntitled):
+        coingecko(upstream, "basic").daily_bars("bitcoin", date(2025, 1, 1), date(2026, 3, 9), now=NOW)
+    assert len(upstream.asked) == 1
+
+
+def test_history_that_the_connection_limits_is_not_asked_for() -> None:
+    with Upstream([reply(ohlc(MIDNIGHT)), reply(chart(MIDNIGHT))]) as upstream:
+        hook = coingecko(upstream, "basic", history_days=100)
+        answer = hook.daily_bars("bitcoin", date(2025, 1, 1), date(2026, 3, 9), now=NOW)
+    assert asked_for(upstream)["from"] == ["2025-11-30"]
+    assert asked_for(upstream, 1)["days"] == ["100"]
+    assert answer.clipped_to == date(2025, 11, 30)
+
+
+def test_the_list_of_coins_comes_whole_with_symbols_in_small_letters() -> None:
+    body = [{"id": "bitcoin", "symbol": "BTC", "name": "Bitcoin"}, {"id": "1move token", "symbol": "", "name": "1Move"}]
+    with Upstream([reply(body)]) as upstream:
+        coins = coingecko(upstream).coins().data
+    assert upstream.asked[0].path == "/gecko/api/v3/coins/list"
+    assert coins == (Coin("bitcoin", "btc", "Bitcoin"), Coin("1move token", "", "1Move"))
+
+
+@pytest.mark.parametrize("body", [{"coins": []}, [{"id": "bitcoin"}], [["bitcoin", "btc", "Bitcoin"]]])
+def test_a_list_of_coins_of_another_shape_breaks_the_contract(body: object) -> None:
+    with Upstream([reply(body)]) as upstream, pytest.raises(ContractBroken):
+        coingecko(upstream).coins()
 
 
 @pytest.mark.parametrize(

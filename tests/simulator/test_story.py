@@ -89,6 +89,17 @@ def test_a_company_can_be_renamed_twice_and_even_back(wire: Wire) -> None:
     assert listed(wire, "CRM", "SLSF").keys() == {"CRM"}
 
 
+def test_a_halted_share_has_no_bar_on_that_session_and_all_others(wire: Wire) -> None:
+    before = bars(wire, "COIN")
+    wire.admin.halt("COIN", date(2026, 11, 12))
+    assert bars(wire, "COIN") == {day: row for day, row in before.items() if day != "2026-11-12"}
+    assert "2026-11-12" in before
+    assert "COIN" not in grouped(wire, "2026-11-12")
+    assert [row["session"] for row in wire.admin.truth_daily("COIN", date(2026, 11, 11), date(2026, 11, 13))] == [
+        date(2026, 11, 11), date(2026, 11, 13),
+    ]  # fmt: skip
+
+
 def test_a_delisted_company_trades_to_its_last_session_and_keeps_its_history(wire: Wire) -> None:
     wire.admin.delist("COIN", date(2026, 11, 12))
     wire.admin.set_clock(at(12))

@@ -48,7 +48,17 @@ def test_a_load_says_what_it_inserted_changed_and_left(dsn: str) -> None:
     }
     assert _rows(dsn, "select symbol, lower(valid) from asset_alias") == {
         ("AAPL", date(1980, 12, 12)),
-        ("X:BTCUSD", None),
+        ("bitcoin", None),
+    }
+    assert _load(dsn, {**BITCOIN, "vendor_symbol": "bitcoin-2"}) == LoadedAssets(0, 1, 0)
+    assert _rows(dsn, "select symbol from asset_alias") == {("AAPL",), ("bitcoin-2",)}, "in step with vendor_symbol"
+
+
+def test_what_a_row_leaves_out_keeps_what_is_known(dsn: str) -> None:
+    _load(dsn, {**APPLE, "delisted_on": "2030-01-02"})
+    assert _load(dsn, {**APPLE, "name": "", "listed_on": "", "delisted_on": ""}) == LoadedAssets(0, 0, 1)
+    assert _rows(dsn, "select name, listed_on, delisted_on from asset") == {
+        ("Apple", date(1980, 12, 12), date(2030, 1, 2))
     }
 
 

@@ -235,7 +235,7 @@ def test_a_writer_waits_for_whoever_writes_the_same_assets_and_for_nobody_else(
 def test_a_column_dropped_by_hand_is_a_schema_mismatch_with_the_command_to_run(ledger: Ledger) -> None:
     call = ledger.call()
     with psycopg.connect(ledger.dsn) as connection:
-        connection.execute("alter table marketdata.bar_daily drop column vwap")
+        connection.execute("alter table marketdata.bar_daily drop column vwap cascade")
     with pytest.raises(SchemaMismatch, match="marketdata migrate"):
         ledger.warehouse.store_daily(call, answer(1, bars({MONDAY: 10.0})))
 

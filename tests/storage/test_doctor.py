@@ -51,7 +51,7 @@ def test_a_database_never_migrated_names_the_command(empty_dsn: str, monkeypatch
 @pytest.mark.parametrize(
     ("change", "column"),
     [
-        ("alter table bar_daily drop column vwap", "vwap"),
+        ("alter table bar_daily drop column vwap cascade", "vwap"),
         ("alter table coverage rename column verified to proven", "verified"),
     ],
 )

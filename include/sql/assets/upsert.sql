@@ -1,13 +1,21 @@
 -- why: load the universe; a symbol that is there already takes the new facts, and nothing is written if it has them.
+--      What a row leaves out keeps what is known, such as a first trading day that the vendor told.
 -- params: symbols, asset_classes, vendor_symbols, names, listed_on, delisted_on (arrays of one length).
 -- grain: one row an asset written, true if it is new. reads and writes: asset, asset_alias.
 -- used by: storage.assets
 with given as (
-    select g.*
+    select
+        g.symbol,
+        g.asset_class,
+        g.vendor_symbol,
+        coalesce(nullif(g.name, ''), a.name, '') as name,
+        coalesce(g.listed_on, a.listed_on) as listed_on,
+        coalesce(g.delisted_on, a.delisted_on) as delisted_on
     from unnest(
         %(symbols)s::text [], %(asset_classes)s::text [], %(vendor_symbols)s::text [],
         %(names)s::text [], %(listed_on)s::date [], %(delisted_on)s::date []
     ) as g (symbol, asset_class, vendor_symbol, name, listed_on, delisted_on)
+    left join asset as a on g.symbol = a.symbol
 ),
 
 written as (
@@ -32,17 +40,24 @@ written as (
     where (a.asset_class, a.vendor_symbol, a.name, a.listed_on, a.delisted_on, a.inactive_since)
     is distinct from
     (excluded.asset_class, excluded.vendor_symbol, excluded.name, excluded.listed_on, excluded.delisted_on, null)
-    returning a.asset_id, a.symbol, a.listed_on, a.xmax = 0 as is_new
+    returning a.asset_id, a.vendor_symbol, a.listed_on, a.xmax = 0 as is_new
 ),
 
 named as (
     insert into asset_alias (asset_id, symbol, valid)
     select
         asset_id,
-        symbol,
+        vendor_symbol,
         daterange(listed_on, null)
     from written
     where is_new
+),
+
+respelled as (
+    update asset_alias as n
+    set symbol = w.vendor_symbol
+    from written as w
+    where n.asset_id = w.asset_id and not w.is_new and upper_inf(n.valid) and n.symbol <> w.vendor_symbol
 )
 
 select is_new from written

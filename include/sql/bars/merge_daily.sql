@@ -1,7 +1,9 @@
 -- why: store what is new, replace what the vendor changed, keep what it was, and leave alone what is the same: a row that
 --      does not change is not even locked, so that sending the same bars again writes nothing.
 --      A bar is outdated if the stored one, or any call stored since for that session, was answered later: a killed
---      worker's orphan may still be writing beside its retry. An unchanged bar seen after its day is over becomes final.
+--      worker's orphan may still be writing beside its retry. An unchanged bar seen after its day is over becomes final;
+--      it stays known since it was first seen, by the run that saw it. An imported bar becomes the vendor's own with the
+--      first answer that holds it, whenever it was imported.
 -- params: first, last (sessions, inclusive), lowest, highest (asset ids, inclusive) of the staged bars; vendor, at (instant
 --         of the answer).
 -- grain: one row: counts of bars inserted, changed, unchanged.
@@ -13,7 +15,11 @@ with later as materialized (
         first,
         last
     from ingest_call
-    where answered_at > %(at)s and state = 'done' and vendor = %(vendor)s
+    where
+        answered_at > %(at)s
+        and state = 'done'
+        and vendor = %(vendor)s
+        and kind in ('ticker_range', 'market_day', 'coin_chart', 'coin_ohlc') -- other calls bring no bars
 ),
 
 compared as materialized (
@@ -34,6 +40,7 @@ compared as materialized (
     where -- what stays as it is leaves here, before it costs two whole rows
         b.asset_id is null
         or (s.is_final and not b.is_final)
+        or b.source <> s.source
         or (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
         is distinct from
         (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades)
@@ -44,7 +51,7 @@ judged as materialized (
         c.*,
         not c.is_new
         and (
-            (c.stored).fetched_at > (c.staged).fetched_at
+            ((c.stored).fetched_at > (c.staged).fetched_at and (c.stored).source = (c.staged).source)
             or exists (
                 select from later as l
                 where
@@ -83,8 +90,24 @@ revised as (
 ),
 
 merged as (
-    insert into bar_daily
-    select (j.staged).*
+    insert into bar_daily (
+        asset_id, fetched_at, run_id, open, high, low, close, volume, volume_24h, vwap, trades, session, is_final, source
+    )
+    select
+        (j.staged).asset_id,
+        case when j.is_new or j.is_different then (j.staged).fetched_at else (j.stored).fetched_at end,
+        case when j.is_new or j.is_different then (j.staged).run_id else (j.stored).run_id end,
+        (j.staged).open,
+        (j.staged).high,
+        (j.staged).low,
+        (j.staged).close,
+        (j.staged).volume,
+        (j.staged).volume_24h,
+        (j.staged).vwap,
+        (j.staged).trades,
+        (j.staged).session,
+        (j.staged).is_final,
+        (j.staged).source
     from judged as j
     where not j.is_outdated
     order by (j.staged).asset_id, (j.staged).session

@@ -2,7 +2,7 @@
 -- params: run_id. grain: one row a failed call, and one an asset with refused bars. reads: ingest_call, asset, quarantine.
 -- used by: storage.runs
 select
-    coalesce(a.symbol, c.symbol, c.last::text) as symbol,
+    coalesce(a.symbol, c.symbol, case c.kind when 'market_day' then c.last::text else c.kind end) as symbol,
     c.outcome as kind,
     c.message
 from ingest_call as c

@@ -8,6 +8,7 @@ select
     symbol,
     first,
     last,
+    purpose,
     call_id,
     run_id
 from ingest_call

@@ -18,6 +18,21 @@ with summed as (
         coalesce(sum(rate_limited), 0) as rate_limited
     from ingest_call
     where run_id = %(run_id)s
+),
+
+compared as (
+    select sum(differing) as differing
+    from ingest_call
+    where run_id = %(run_id)s and purpose = 'verify' and state <> 'superseded'
+    group by asset_id
+    having bool_and(state = 'done')
+),
+
+verified as (
+    select
+        count(*) as assets,
+        count(*) filter (where differing > 0) as differing
+    from compared
 )
 
 update ingest_run as r
@@ -41,8 +56,11 @@ set
     absent = s.absent,
     requests = s.requests,
     rate_limited = s.rate_limited,
+    verified = v.assets,
+    differing = v.differing,
     closed_at = greatest(clock_timestamp(), r.opened_at)
 from summed as s
+cross join verified as v
 where r.run_id = %(run_id)s
 returning
     r.run_id,
@@ -60,5 +78,8 @@ returning
     r.absent,
     r.requests,
     r.rate_limited,
+    r.verified,
+    r.differing,
+    r.naive_calls,
     r.warnings,
     extract(epoch from r.closed_at - r.opened_at)::double precision as seconds

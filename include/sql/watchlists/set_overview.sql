@@ -1,7 +1,7 @@
 -- why: the market overview's places of the loaded assets become just those that the load names.
 -- params: symbols, positions (arrays of one length; null: not in the overview).
 -- grain: one row a place written. reads and writes: market_overview; reads: asset.
--- used by: storage.assets
+-- used by: storage.assets, storage.watchlists
 with given as (
     select
         a.asset_id,

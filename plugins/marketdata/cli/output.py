@@ -14,6 +14,9 @@ from rich.markup import escape
 
 from marketdata.errors import MarketDataError
 
+FAILED, PARTIAL, INTERRUPTED = 1, 3, 130
+"""Exit statuses besides 0 and 2; see :mod:`marketdata.cli`."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -28,6 +31,11 @@ def told(as_json: bool) -> Iterator[None]:
         else:
             Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(1) from error
+
+
+def counted(number: int, what: str) -> str:
+    """``1 asset``, ``2 assets``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def print_json(value: object) -> None:

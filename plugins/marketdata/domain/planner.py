@@ -1,26 +1,30 @@
 """From gaps to vendor calls: the fewest that fill what is missing, newest sessions first, inside what the plan allows.
 
 A daily stock bar comes from its ticker over a range or from the whole market on its session (``market_days`` picks the
-mix); a coin's from one call per coin, whatever its days.
+mix); a coin's closes from one call, whatever its days, and its candles from one for days that lie close together.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from marketdata.domain.candles import candle_requests, candle_windows
 from marketdata.domain.coverage import Gap, Span, Spans, intersect, subtract
 from marketdata.domain.market_days import Hole, Run, choose_market_days
 from marketdata.domain.sessions import sessions
+from marketdata.domain.tickers import Periods, pieces
 from marketdata.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from marketdata.domain.bars import Vendor
+
+Purpose = Literal["fill", "verify", "reference", "proof", "import"]
 
 
 class CallKind(StrEnum):
@@ -30,11 +34,18 @@ class CallKind(StrEnum):
     MARKET_DAY = "market_day"
     COIN_CHART = "coin_chart"
     COIN_OHLC = "coin_ohlc"
+    TICKERS = "tickers"
+    TICKER_DETAILS = "ticker_details"
+    TICKER_EVENTS = "ticker_events"
+    SPLITS = "splits"
+    DIVIDENDS = "dividends"
+    ADJUSTED_RANGE = "adjusted_range"
+    IMPORT = "import_part"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One vendor call for the sessions from ``first`` to ``last``, both inclusive and both missing.
+    """One vendor call for the sessions from ``first`` to ``last``, both inclusive and, to ``fill`` them, both missing.
 
     ``asset_id`` and ``symbol`` (as the vendor spells it) are None for a market day, whose ``first`` is its ``last``.
     """
@@ -45,11 +56,17 @@ class PlannedCall:
     symbol: str | None
     first: date
     last: date
+    purpose: Purpose = "fill"
 
     @property
     def label(self) -> str:
         """What a person calls it: the symbol, or the session of a market day."""
         return self.symbol if self.symbol is not None else self.last.isoformat()
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests it takes at least: a coin's candles come in pieces, its volumes in one more."""
+        return candle_requests(self.first, self.last) if self.kind is CallKind.COIN_OHLC else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +74,18 @@ class Limits:
     """What the vendor's plan and the caller allow.
 
     ``market_day``: whole-market days may be used. ``earliest``: the first day that the plan's history reaches.
-    ``max_calls``: more are deferred to another run. ``ohlc``: coins have candles, not closes only. ``max_days``: the
-    most days that one coin call may span. None is unlimited.
+    ``max_calls``: calls that would take more requests are deferred to another run. ``ohlc``: coins have candles, not
+    closes only. None is unlimited.
     """
 
     market_day: bool = True
     earliest: date | None = None
     max_calls: int | None = None
     ohlc: bool = False
-    max_days: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_calls is not None and self.max_calls < 0:
             raise InvalidRequest(f"max_calls {self.max_calls}", "it is negative", "give 0 or more, or None")
-        if self.max_days is not None and self.max_days < 1:
-            raise InvalidRequest(f"max_days {self.max_days}", "it is less than a day", "give 1 or more, or None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +96,21 @@ class CallPlan:
     clipped: tuple[Gap, ...]
     deferred: tuple[PlannedCall, ...]
 
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests the calls take at least."""
+        return sum(call.requests for call in self.calls)
 
-def plan_stock_calls(gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Limits) -> CallPlan:
+
+def plan_stock_calls(
+    gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Limits, periods: Mapping[int, Periods] | None = None
+) -> CallPlan:
     """Calls that fill every missing session of ``gaps``, never more than ticker calls or market days alone would take.
 
-    ``symbols`` gives the vendor symbol of each asset. Days that are no sessions are ignored. No gaps, no calls.
+    ``symbols`` gives the vendor symbol of each asset, ``periods`` the ticker history of the few that had another one:
+    these take a ticker call for each ticker. Days that are no sessions are ignored. No gaps, no calls.
     """
+    histories = periods or {}
     axis = _session_axis(gaps)
     cut = bisect_left(axis, limits.earliest) if limits.earliest else 0
     clipped: list[Gap] = []
@@ -104,20 +127,19 @@ def plan_stock_calls(gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Li
         PlannedCall(CallKind.MARKET_DAY, "polygon", None, None, session, session)
         for session in (axis[at] for at in market_days)
     ]
-    open_from, open_to = _nearest_open(market_days, len(axis))
+    nearest = _nearest_open(market_days, len(axis))
     for gap, hole in groups:
-        left = _left_open(hole.runs, open_from, open_to)
-        if left is not None:
-            first, last = axis[left[0]], axis[left[1]]
-            calls.extend(
-                PlannedCall(CallKind.TICKER_RANGE, "polygon", asset_id, symbols[asset_id], first, last)
-                for asset_id in gap.asset_ids
-            )
+        plain = [asset_id for asset_id in gap.asset_ids if asset_id not in histories]
+        calls += _ticker_calls([(asset_id, symbols[asset_id]) for asset_id in plain], hole.runs, axis, nearest)
+        for asset_id in histories.keys() & gap.asset_ids:
+            for symbol, span in pieces(Span(axis[0], axis[-1]), symbols[asset_id], histories[asset_id]):
+                runs = _clip(hole.runs, (bisect_left(axis, span.first), bisect_right(axis, span.last)))
+                calls += _ticker_calls([(asset_id, symbol)], runs, axis, nearest)
     return _in_order(calls, clipped, limits)
 
 
 def plan_coin_calls(gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Limits) -> CallPlan:
-    """One call per coin from its oldest to its newest missing day, cut into pieces of at most ``limits.max_days``."""
+    """One call per coin from its oldest to its newest missing day; several for candles where that takes less."""
     kind = CallKind.COIN_OHLC if limits.ohlc else CallKind.COIN_CHART
     clipped: list[Gap] = []
     calls: list[PlannedCall] = []
@@ -128,11 +150,14 @@ def plan_coin_calls(gaps: Sequence[Gap], symbols: Mapping[int, str], limits: Lim
             before = subtract(gap.missing, within)
             if before:
                 clipped.append(Gap(gap.asset_ids, before))
-        for piece in _pieces(within, limits.max_days):
-            calls.extend(
-                PlannedCall(kind, "coingecko", asset_id, symbols[asset_id], piece.first, piece.last)
-                for asset_id in gap.asset_ids
-            )
+        if not within:
+            continue
+        windows = candle_windows(within) if limits.ohlc else [Span(within[0].first, within[-1].last)]
+        calls.extend(
+            PlannedCall(kind, "coingecko", asset_id, symbols[asset_id], window.first, window.last)
+            for window in windows
+            for asset_id in gap.asset_ids
+        )
     return _in_order(calls, clipped, limits)
 
 
@@ -181,6 +206,23 @@ def _split_at(runs: Iterable[Run], cut: int) -> tuple[tuple[Run, ...], tuple[Run
     return tuple(before), tuple(within)
 
 
+def _ticker_calls(
+    names: Sequence[tuple[int, str]], runs: Sequence[Run], axis: Sequence[date], nearest: tuple[list[int], list[int]]
+) -> list[PlannedCall]:
+    """A call for each asset, under this symbol, over what market days leave open of ``runs``; none for nothing."""
+    left = _left_open(runs, *nearest)
+    if left is None:
+        return []
+    first, last = axis[left[0]], axis[left[1]]
+    return [PlannedCall(CallKind.TICKER_RANGE, "polygon", asset_id, symbol, first, last) for asset_id, symbol in names]
+
+
+def _clip(runs: Iterable[Run], part: Run) -> tuple[Run, ...]:
+    """The parts of ``runs`` inside one stretch of positions."""
+    clipped = ((max(start, part[0]), min(stop, part[1])) for start, stop in runs)
+    return tuple((start, stop) for start, stop in clipped if start < stop)
+
+
 def _nearest_open(market_days: frozenset[int], axis_length: int) -> tuple[list[int], list[int]]:
     """For each position, the nearest one that is no market day at or after, and at or before it (or off the axis)."""
     after = list(range(axis_length + 1))
@@ -203,18 +245,16 @@ def _left_open(runs: Sequence[Run], open_from: Sequence[int], open_to: Sequence[
     return first, last
 
 
-def _pieces(missing: Spans, max_days: int | None) -> Iterator[Span]:
-    """Spans that hold all missing days, each starting and ending on one, newest first, of at most ``max_days`` days."""
-    while missing:
-        last = missing[-1].last
-        reach = missing[0].first if max_days is None else max(missing[0].first, last - timedelta(days=max_days - 1))
-        within = intersect(missing, (Span(reach, last),))
-        yield Span(within[0].first, last)
-        missing = subtract(missing, within)
-
-
 def _in_order(calls: Iterable[PlannedCall], clipped: Iterable[Gap], limits: Limits) -> CallPlan:
-    """Newest session first, market days before the calls that end on the same day; the rest past ``max_calls``."""
+    """Newest session first, market days before the calls that end on the same day; what ``max_calls`` pays of them."""
     ordered = sorted(calls, key=lambda call: (-call.last.toordinal(), call.symbol is not None, call.symbol or ""))
-    allowed = len(ordered) if limits.max_calls is None else limits.max_calls
-    return CallPlan(tuple(ordered[:allowed]), tuple(clipped), tuple(ordered[allowed:]))
+    left = sum(call.requests for call in ordered) if limits.max_calls is None else limits.max_calls
+    paid: list[PlannedCall] = []
+    deferred: list[PlannedCall] = []
+    for call in ordered:
+        if call.requests <= left:
+            left -= call.requests
+            paid.append(call)
+        else:
+            deferred.append(call)
+    return CallPlan(tuple(paid), tuple(clipped), tuple(deferred))

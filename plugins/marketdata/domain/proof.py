@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,14 +66,20 @@ def prove(
     )
 
 
+@lru_cache(maxsize=64)
 def expected_sessions(asset_class: AssetClass, asked: Span) -> Days:
-    """The sessions inside ``asked``, ascending, as datetime64[D]: trading days, or every UTC day for crypto."""
+    """The sessions inside ``asked``, ascending, as datetime64[D]: trading days, or every UTC day for crypto.
+
+    Read-only: the calls of a run ask for few different spans, and share one array for each.
+    """
     first, last = np.datetime64(asked.first, "D"), np.datetime64(asked.last, "D")
     if asset_class == "crypto":
-        return np.arange(first, last + 1)
-    years = [_sessions_of_year(year) for year in range(asked.first.year, asked.last.year + 1)]
-    days: Days = np.concatenate(years)
-    return days[(days >= first) & (days <= last)]
+        days: Days = np.arange(first, last + 1)
+    else:
+        days = np.concatenate([_sessions_of_year(year) for year in range(asked.first.year, asked.last.year + 1)])
+        days = days[(days >= first) & (days <= last)]
+    days.flags.writeable = False
+    return days
 
 
 def _without(days: Days, others: Days) -> Days:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from marketdata.storage.entitlements import Entitlement
+from marketdata.storage.entitlements import PROBE_ANEW_AFTER, Entitlement
 
 if TYPE_CHECKING:
     from marketdata.hooks.connection import VendorConnection
     from marketdata.storage.warehouse import Warehouse
 
-# A key may have moved to a larger plan: knowledge older than this is found out anew.
-_PROBE_ANEW_AFTER = timedelta(days=7)
 _LONGEST_NOTE = 300
 
-Capability = Literal["market_day", "coin_ohlc", "daily_history"]
+Capability = Literal[
+    "market_day", "coin_ohlc", "daily_history", "tickers", "ticker_details", "ticker_events", "splits", "dividends"
+]
 
 
 @dataclass(slots=True)
@@ -39,6 +39,17 @@ class Entitled:
             return None
         return found.earliest + (on - found.learnt_on)
 
+    def earliest_remembered(self, on: date) -> date | None:
+        """The same, however long ago it was found out: good enough to leave out calls, not to prove anything."""
+        found = self._known().get("daily_history")
+        if found is None or found.earliest is None:
+            return None
+        return found.earliest + (on - found.learnt_on)
+
+    def learn_no_limit(self, on: date, note: str) -> None:
+        """Remember that the daily history reaches back as far as was asked."""
+        self._learn(Entitlement("daily_history", True, None, on, note[:_LONGEST_NOTE]))
+
     def learn_earliest(self, earliest: date, on: date, note: str) -> None:
         """Remember the first day that the daily history reaches."""
         self._learn(Entitlement("daily_history", True, earliest, on, note[:_LONGEST_NOTE]))
@@ -48,10 +59,13 @@ class Entitled:
         self._learn(Entitlement(capability, False, None, on, note[:_LONGEST_NOTE]))
 
     def _fresh(self, capability: Capability, on: date) -> Entitlement | None:
+        found = self._known().get(capability)
+        return found if found is not None and on - found.learnt_on < PROBE_ANEW_AFTER else None
+
+    def _known(self) -> dict[str, Entitlement]:
         if self._found is None:
             self._found = self.warehouse.entitlements(self.connection.vendor, self.connection.key_digest)
-        found = self._found.get(capability)
-        return found if found is not None and on - found.learnt_on < _PROBE_ANEW_AFTER else None
+        return self._found
 
     def _learn(self, learnt: Entitlement) -> None:
         self.warehouse.learn(self.connection.vendor, self.connection.key_digest, learnt)

@@ -7,6 +7,7 @@ that is away, or a pause that a vendor asks for and that is too long for a worke
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date, timedelta
 from time import monotonic
 
@@ -15,15 +16,17 @@ from marketdata.crash import crash_point
 from marketdata.domain.bars import DailyBars
 from marketdata.domain.coverage import Span
 from marketdata.domain.planner import CallKind
-from marketdata.domain.sessions import is_settled, today
-from marketdata.errors import KeyRejected, NotEntitled, NotYet, RateLimited, TransientFailure, VendorError
+from marketdata.domain.sessions import is_settled, new_york_date, today
+from marketdata.errors import Gone, KeyRejected, NotEntitled, NotYet, RateLimited, TransientFailure, VendorError
+from marketdata.flows.comparing import compare
 from marketdata.flows.reading import read_market_day, read_single
 from marketdata.flows.services import Services
-from marketdata.flows.silence import reach_of
+from marketdata.flows.silence import Reach, answered_part, reach_of
 from marketdata.hooks.answer import Answer
-from marketdata.hooks.coingecko import FIRST_CANDLE
 from marketdata.hooks.polygon import GROUPED, RANGE
+from marketdata.storage.aliases import mark_gone
 from marketdata.storage.calls import Call, DailyAnswer
+from marketdata.storage.failures import fail_call
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,10 @@ _COMPLETE_SHARE = 0.9
 _COUNTERS = ("calls", "failed", "received", "inserted", "changed", "unchanged", "quarantined")
 
 
-def fetch_batch(services: Services, run_id: int, batch: int) -> dict[str, int]:
-    """Make the calls of a batch that are still pending; return counters.
+def fetch_batch(
+    services: Services, run_id: int, batch: int, *, watch: Callable[[Call], object] | None = None
+) -> dict[str, int]:
+    """Make the calls of a batch that are still pending; return counters. ``watch`` is told of each call before it.
 
     Raises StorageError when the database is away, and RateLimited when the quota or a vendor asks for a long pause:
     what is left stays pending then, and a retry goes on there.
@@ -48,8 +53,15 @@ def fetch_batch(services: Services, run_id: int, batch: int) -> dict[str, int]:
         if call.vendor in rejected:
             continue
         counts["calls"] += 1
+        if watch is not None:
+            watch(call)
         try:
             answer = _ask(services, call)
+            crash_point("after_validate")
+            if call.purpose == "verify":
+                answer, stored = compare(services, call, answer)
+            else:
+                stored = services.warehouse.store_daily(call, answer)
         except RateLimited:
             raise
         except VendorError as error:
@@ -59,8 +71,6 @@ def fetch_batch(services: Services, run_id: int, batch: int) -> dict[str, int]:
                 rejected.add(call.vendor)
                 services.warehouse.fail_pending(run_id, call.vendor, error)
             continue
-        crash_point("after_validate")
-        stored = services.warehouse.store_daily(call, answer)
         counts["received"] += answer.facts.received
         counts["inserted"] += stored.inserted
         counts["changed"] += stored.changed
@@ -84,6 +94,8 @@ def _ask(services: Services, call: Call) -> DailyAnswer:
             return _ask_coin(services, call)
         case CallKind.COIN_OHLC:
             return _ask_coin_candles(services, call)
+        case _:
+            raise ValueError(f"call {call.call_id} brings no bars: {call.kind}")
 
 
 def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
@@ -93,16 +105,28 @@ def _ask_ticker(services: Services, call: Call) -> DailyAnswer:
     asked = Span(max(call.first, earliest or call.first), call.last)
     answer = services.polygon.daily_bars(call.label, asked.first, asked.last)
     crash_point("after_fetch")
-    reach = reach_of(services.polygon, call.label, asked, answer.data)
-    if reach.is_clipped and reach.proven is not None:
-        note = f"{call.label} asked from {asked.first}, answered from {reach.proven.first}"
-        services.polygon_key.learn_earliest(reach.proven.first, on, note)
+    if call.purpose == "verify":  # what precedes its first bar was answered for before: compare() probes where it must
+        reach = answered_part(asked, answer.data)
+    else:
+        reach = reach_of(services.polygon, call.label, asked, answer.data)
+    _learn_reach(services, call, asked, reach)
     warnings = [reach.warning] if reach.warning else []
     if reach.is_clipped or asked.first > call.first:
         warnings.append("polygon: the plan's history is shorter than asked; the sessions before it are still missing")
     return read_single(
         call, answer, reach.proven, asset_class="stock", extra_requests=reach.requests, warnings=warnings
     )
+
+
+def _learn_reach(services: Services, call: Call, asked: Span, reach: Reach) -> None:
+    """Remember where the key's history begins, or that it begins earlier than it did once."""
+    on, key = today("stock", settings.now()), services.polygon_key
+    remembered = key.earliest_remembered(on)
+    if reach.is_clipped and reach.proven is not None:
+        note = f"{call.label} asked from {asked.first}, answered from {reach.proven.first}"
+        key.learn_earliest(reach.proven.first, on, note)
+    elif remembered is not None and asked.first < remembered and reach.proven == asked:
+        key.learn_no_limit(on, f"{call.label} asked from {asked.first}, answered from there")
 
 
 def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
@@ -127,36 +151,38 @@ def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
     return read_market_day(call, answer, wanted, warnings=warnings, is_complete=is_complete)
 
 
-def _ask_coin(services: Services, call: Call) -> DailyAnswer:
-    now = settings.now()
-    answer = services.coingecko.daily_closes(call.label, call.first, call.last, now=now)
+def _ask_coin(services: Services, call: Call, *, refused: int = 0) -> DailyAnswer:
+    """``refused`` requests for candles went before it."""
+    answer = services.coingecko.daily_closes(call.label, call.first, call.last, now=settings.now())
     crash_point("after_fetch")
-    if answer.clipped_to is not None:
-        note = f"{call.label} asked from {call.first}, the plan reaches {answer.clipped_to}"
-        services.coingecko_key.learn_earliest(answer.clipped_to, today("crypto", now), note)
-    return _read_coin(call, answer)
+    return _read_coin(services, call, answer, refused=refused)
 
 
 def _ask_coin_candles(services: Services, call: Call) -> DailyAnswer:
-    now = settings.now()
-    if call.last < FIRST_CANDLE or not services.coingecko_key.allows("coin_ohlc", today("crypto", now)):
+    on = today("crypto", settings.now())
+    if not services.coingecko_key.allows("coin_ohlc", on):
         return _ask_coin(services, call)
     try:
-        answer = services.coingecko.daily_ohlc(call.label, call.first, call.last, now=now)
+        answer = services.coingecko.daily_bars(call.label, call.first, call.last, now=settings.now())
     except NotEntitled as error:
-        services.coingecko_key.learn_refusal("coin_ohlc", today("crypto", now), str(error))
-        return _ask_coin(services, call)
+        if error.scope == "history":
+            raise
+        services.coingecko_key.learn_refusal("coin_ohlc", on, str(error))
+        return _ask_coin(services, call, refused=error.requests)
     crash_point("after_fetch")
-    return _read_coin(call, answer)
+    return _read_coin(services, call, answer)
 
 
-def _read_coin(call: Call, answer: Answer[DailyBars]) -> DailyAnswer:
+def _read_coin(services: Services, call: Call, answer: Answer[DailyBars], *, refused: int = 0) -> DailyAnswer:
     first = max(call.first, answer.clipped_to or call.first)
     warnings = []
+    if answer.clipped_to is not None:
+        note = f"{call.label} asked from {call.first}, the plan reaches {answer.clipped_to}"
+        services.coingecko_key.learn_earliest(answer.clipped_to, today("crypto", settings.now()), note)
     if first > call.first:
         warnings.append("coingecko: the history there is shorter than asked; the days before it are still missing")
     proven = Span(first, call.last) if first <= call.last else None
-    return read_single(call, answer, proven, asset_class="crypto", warnings=warnings)
+    return read_single(call, answer, proven, asset_class="crypto", extra_requests=refused, warnings=warnings)
 
 
 def _refuse_beyond_history(call: Call, endpoint: str, earliest: date | None) -> None:
@@ -190,6 +216,11 @@ def _empty_market(call: Call, settled: bool) -> VendorError:
 
 def _record(services: Services, call: Call, error: VendorError) -> None:
     log.error("failed label=%s kind=%s call_id=%d %s", call.label, error.kind, call.call_id, error)
+    if isinstance(error, Gone) and call.asset_id is not None:
+        services.warehouse.transact(mark_gone, call.asset_id, new_york_date(settings.now()))
+    if call.purpose != "fill":
+        services.warehouse.transact(fail_call, call, error)
+        return
     now = settings.now()
     services.warehouse.record_failure(
         call,

@@ -1,26 +1,30 @@
 """The history flow: plan the fewest calls, fetch them batch by batch, close the run with a verdict.
 
-``historical_daily`` wires these three verbs; nothing here needs Airflow but the connections in ``open_services``.
+``historical_daily`` and ``historical_backfill`` wire these three verbs; nothing here needs Airflow but the connections
+in ``open_services``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from marketdata.domain.bars import Asset, AssetClass
+from marketdata.domain.bars import Asset, AssetClass, Vendor
 from marketdata.domain.coverage import Gap, Span
-from marketdata.domain.planner import CallPlan, Limits, plan_coin_calls, plan_stock_calls, to_batches
+from marketdata.domain.planner import CallPlan, Limits, PlannedCall, plan_coin_calls, plan_stock_calls, to_batches
 from marketdata.domain.ranges import due_with, window
 from marketdata.domain.sessions import expected_through, new_york_date, today
+from marketdata.flows.probing import with_probe
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
+from marketdata.flows.verification import plan_verification, requests_within
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.polygon import PolygonHook
 from marketdata.hooks.quota import rates_of
+from marketdata.storage.aliases import find_periods
 from marketdata.storage.runs import RunReport
 
 log = logging.getLogger(__name__)
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 # Each mapped task costs the scheduler 0.15 s and more: at most 200 a run, shared so that neither vendor waits behind
 # the other's pace.
 _STOCK_BATCHES, _COIN_BATCHES = 150, 50
+# A run that also verifies leaves so many of them to that, at the least.
+_VERIFYING_BATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """The stored plan. ``minutes`` is how long its calls take at the pace of the vendors' plans."""
+    """The stored plan. ``minutes`` is how long its calls take at the pace of the vendors' plans.
+
+    ``stocks`` and ``coins`` are what fills the gaps, with what the vendors' plans leave out.
+    """
 
     run_id: int
     batches: tuple[Batch, ...]
     calls: int
     minutes: float
     warnings: tuple[str, ...]
+    stocks: CallPlan
+    coins: CallPlan
 
 
 def vantage(interval_end: datetime | None, logical_date: datetime | None, now: datetime) -> datetime:
@@ -76,8 +87,9 @@ def plan_run(
 ) -> RunPlan:
     """Store the fewest calls that fetch what is missing of ``request``, as seen from ``as_of`` (at most ``now``).
 
-    The range ends at the day of ``as_of``; sessions that have not closed by then are not asked for. Repeating it for
-    the same Airflow run plans what is still missing. Raises InvalidRequest for unknown symbols, StorageError.
+    The range ends at the day of ``as_of``; sessions that have not closed by then are not asked for. After them come the
+    calls that verify what is stored, as many as ``request`` allows. Repeating it for the same Airflow run plans what is
+    still to do. Raises InvalidRequest for unknown symbols, StorageError.
     """
     warehouse = services.warehouse
     as_of = min(as_of, now)
@@ -93,22 +105,28 @@ def plan_run(
     stocks = _plan_stocks(services, request, assets, as_of, now)
     coins = _plan_coins(services, request, assets, as_of, now)
     warnings = (*_left_out("polygon", stocks), *_left_out("coingecko", coins))
-    batches = [*to_batches(stocks.calls, _STOCK_BATCHES), *to_batches(coins.calls, _COIN_BATCHES)]
+    verifying = _plan_verification(services, request, assets, run_id, now, filling=(stocks, coins))
+    batches = _batches((stocks.calls, coins.calls), verifying)
     lacking = {asset_id for plan in (stocks, coins) for gap in plan.clipped for asset_id in gap.asset_ids}
     named = {call.asset_id for plan in (stocks, coins) for call in plan.calls if call.asset_id is not None}
     whole_market = any(call.asset_id is None for call in stocks.calls)
     touched = len(assets) if whole_market else len(lacking | named)
-    warehouse.save_plan(run_id, [] if request.dry_run else batches, assets=touched, warnings=warnings)
-    minutes = max(_minutes(stocks, services.polygon), _minutes(coins, services.coingecko))
-    calls = len(stocks.calls) + len(coins.calls)
+    warehouse.save_plan(
+        run_id, [] if request.dry_run else batches, assets=touched, naive_calls=len(assets), warnings=warnings
+    )
+    of_stocks, of_coins = ((*fill.calls, *more) for fill, more in zip((stocks, coins), verifying, strict=True))
+    minutes = max(_minutes(of_stocks, services.polygon), _minutes(of_coins, services.coingecko))
+    calls = len(of_stocks) + len(of_coins)
     log.info(
-        "planned run_id=%d range=%s as_of=%s assets=%d calls=%d minutes=%.1f dry_run=%s",
-        run_id, request.range_name, new_york_date(as_of), len(assets), calls, minutes, request.dry_run,
+        "planned run_id=%d range=%s as_of=%s assets=%d calls=%d verifying=%d minutes=%.1f dry_run=%s",
+        run_id, request.range_name, new_york_date(as_of), len(assets), calls, sum(map(len, verifying)), minutes,
+        request.dry_run,
     )  # fmt: skip
     for warning in warnings:
         log.warning("%s run_id=%d", warning, run_id)
     stored = () if request.dry_run else warehouse.batches(run_id)
-    return RunPlan(run_id, tuple(Batch(run_id, number, label) for number, label in stored), calls, minutes, warnings)
+    numbered = tuple(Batch(run_id, number, label) for number, label in stored)
+    return RunPlan(run_id, numbered, calls, minutes, warnings, stocks, coins)
 
 
 def close_run(services: Services, *, dag_id: str, airflow_run_id: str) -> RunReport | None:
@@ -134,8 +152,9 @@ def summary(report: RunReport) -> str:
     return (
         f"run_id={report.run_id} state={report.state} received={report.received} inserted={report.inserted}"
         f" changed={report.changed} unchanged={report.unchanged} quarantined={report.quarantined}"
-        f" absent={report.absent} calls={report.calls_done} failed_calls={report.calls_failed}"
-        f" pending_calls={report.calls_pending} requests={report.requests} rate_limited={report.rate_limited}"
+        f" absent={report.absent} verified={report.verified} differing={report.differing}"
+        f" calls={report.calls_done} failed_calls={report.calls_failed} pending_calls={report.calls_pending}"
+        f" naive_calls={report.naive_calls} requests={report.requests} rate_limited={report.rate_limited}"
         f" seconds={report.seconds:.1f}"
     )
 
@@ -156,22 +175,78 @@ def published(report: RunReport | None) -> dict[str, Any]:
 def _plan_stocks(
     services: Services, request: HistoryRequest, assets: Sequence[Asset], as_of: datetime, now: datetime
 ) -> CallPlan:
-    followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "polygon"}
+    followed = _followed(assets, "polygon")
     gaps = _gaps(services, request, followed, "stock", as_of, now)
+    periods = services.warehouse.transact(find_periods)
+    plan = plan_stock_calls(gaps, followed, _stock_limits(services, now), periods)
+    is_fresh = services.polygon_key.earliest(new_york_date(now)) is not None
+    return plan if is_fresh else with_probe(plan, followed, periods, expected_through("stock", as_of))
+
+
+def _stock_limits(services: Services, now: datetime) -> Limits:
     on, key = new_york_date(now), services.polygon_key
-    return plan_stock_calls(gaps, followed, Limits(market_day=key.allows("market_day", on), earliest=key.earliest(on)))
+    return Limits(market_day=key.allows("market_day", on), earliest=key.earliest_remembered(on))
 
 
 def _plan_coins(
     services: Services, request: HistoryRequest, assets: Sequence[Asset], as_of: datetime, now: datetime
 ) -> CallPlan:
-    followed = {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == "coingecko"}
+    followed = _followed(assets, "coingecko")
     gaps = _gaps(services, request, followed, "crypto", as_of, now)
+    credits_left = services.coingecko.get_conn().quota.left("batch").credits
+    return plan_coin_calls(gaps, followed, replace(_coin_limits(services, now), max_calls=credits_left))
+
+
+def _coin_limits(services: Services, now: datetime) -> Limits:
     on, key = today("crypto", now), services.coingecko_key
     ohlc = key.connection.is_paid and key.allows("coin_ohlc", on)
-    credits_left = services.coingecko.get_conn().quota.left("batch").credits
-    limits = Limits(earliest=key.earliest(on), ohlc=ohlc, max_days=180 if ohlc else None, max_calls=credits_left)
-    return plan_coin_calls(gaps, followed, limits)
+    return Limits(earliest=key.earliest(on), ohlc=ohlc)
+
+
+def _plan_verification(
+    services: Services,
+    request: HistoryRequest,
+    assets: Sequence[Asset],
+    run_id: int,
+    now: datetime,
+    *,
+    filling: tuple[CallPlan, CallPlan],
+) -> tuple[list[PlannedCall], list[PlannedCall]]:
+    """The calls that compare stocks and coins with the vendor, in what filling the gaps leaves of the hours."""
+    if not request.verify_hours:
+        return [], []
+    stocks, coins = _followed(assets, "polygon"), _followed(assets, "coingecko")
+    stock_limits = replace(_stock_limits(services, now), market_day=False)
+    periods = services.warehouse.transact(find_periods)
+    of_stocks, of_coins = (
+        requests_within(hook, request.verify_hours, filling=plan.requests)
+        for hook, plan in zip((services.polygon, services.coingecko), filling, strict=True)
+    )
+    return (
+        plan_verification(
+            services, "stock", stocks, lambda gaps: plan_stock_calls(gaps, stocks, stock_limits, periods),
+            run_id=run_id, most_requests=of_stocks,
+        ),
+        plan_verification(
+            services, "crypto", coins, lambda gaps: plan_coin_calls(gaps, coins, _coin_limits(services, now)),
+            run_id=run_id, most_requests=of_coins,
+        ),
+    )  # fmt: skip
+
+
+def _followed(assets: Sequence[Asset], vendor: Vendor) -> dict[int, str]:
+    return {asset.asset_id: asset.vendor_symbol for asset in assets if asset.vendor == vendor}
+
+
+def _batches(
+    filling: Sequence[Sequence[PlannedCall]], verifying: Sequence[Sequence[PlannedCall]]
+) -> list[tuple[PlannedCall, ...]]:
+    """What fills gaps in front, what verifies behind it; within each, stocks in front."""
+    most = (_STOCK_BATCHES, _COIN_BATCHES)
+    kept_back = [_VERIFYING_BATCHES if calls else 0 for calls in verifying]
+    front = [to_batches(calls, most[at] - kept_back[at]) for at, calls in enumerate(filling)]
+    behind = [to_batches(calls, most[at] - len(front[at])) for at, calls in enumerate(verifying)]
+    return [batch for batches in (*front, *behind) for batch in batches]
 
 
 def _gaps(
@@ -200,10 +275,10 @@ def _gaps(
     )
 
 
-def _minutes(plan: CallPlan, hook: PolygonHook | CoinGeckoHook) -> float:
-    """How long the calls of a plan take at the pace that the vendor allows to batch."""
+def _minutes(calls: Sequence[PlannedCall], hook: PolygonHook | CoinGeckoHook) -> float:
+    """How long the calls take at the pace that the vendor allows to batch."""
     rate = rates_of(hook.get_conn().connection)[-1]
-    return len(plan.calls) * rate.seconds / max(1, rate.amount - rate.reserve) / 60
+    return sum(call.requests for call in calls) * rate.seconds / max(1, rate.amount - rate.reserve) / 60
 
 
 def _left_out(vendor: str, plan: CallPlan) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from marketdata.domain.coverage import Span
@@ -33,19 +33,27 @@ class Reach:
     warning: str = ""
 
 
+def answered_part(asked: Span, bars: DailyBars) -> Reach:
+    """What an answer speaks for by itself, without a probe: from its first bar on; no bar, no day."""
+    first = max(asked.first, bars.session.min().item()) if len(bars) else date.max
+    return Reach(Span(first, asked.last) if first <= asked.last else None)
+
+
 def reach_of(polygon: PolygonHook, ticker: str, asked: Span, bars: DailyBars) -> Reach:
     """Find out whether the sessions of ``asked`` before the first of ``bars`` have no bar or were cut off.
 
     An answer of ``daily_bars`` that starts on the first expected session speaks for all that was asked. Else one more
-    call asks for the silent part alone, whatever is known of the key, since its window moves: the vendor
-    refuses it with "timeframe" when it had clipped it, and answers emptily when there is nothing.
+    call asks for that session alone, whatever is known of the key, since its window moves: the vendor refuses it with
+    "timeframe" when it had clipped it, and answers emptily when there is nothing. A longer probe could end inside the
+    window, where a weekend or a share that did not trade then, and would be answered emptily though it was clipped.
     """
     silent = _silent_prefix(asked, bars)
     if silent is None:
         return Reach(asked)
     answered = Span(silent.last + _ONE_DAY, asked.last) if len(bars) else None
     try:
-        probe = polygon.daily_bars(ticker, silent.first, silent.last if len(bars) else silent.first)
+        first: date = expected_sessions("stock", silent)[0].item()
+        probe = polygon.daily_bars(ticker, first, first)
     except NotEntitled as error:
         if error.scope != "history":
             raise

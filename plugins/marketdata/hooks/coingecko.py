@@ -1,40 +1,46 @@
-"""CoinGeckoHook: daily closes and daily candles of coins in US dollars."""
+"""CoinGeckoHook: daily closes and daily candles of coins in US dollars, and which coins there are."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from marketdata import settings
 from marketdata.domain.bars import DailyBars
+from marketdata.domain.candles import candle_pieces
+from marketdata.domain.coin_bars import join_candles
+from marketdata.domain.sessions import settled_through
 from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks import coingecko_refusals
 from marketdata.hooks.answer import Answer
+from marketdata.hooks.coingecko_bars import Candle, Chart, candles_of, closes_of
+from marketdata.hooks.http import Exchange
 from marketdata.hooks.paths import segment
 from marketdata.hooks.vendor_hook import VendorHook
 
 CHART = "/coins/{id}/market_chart"
 CANDLES = "/coins/{id}/ohlc/range"
+LIST = "/coins/list"
 PING = "/ping"
 KEY = "/key"
 
-FIRST_CANDLE = date(2018, 2, 9)
-_DAYS_A_CALL = 180
 _ONE_DAY = timedelta(days=1)
-_MS_PER_DAY = 86_400_000
-
-_Point = tuple[int, float | None]
-_Candle = tuple[int, float | None, float | None, float | None, float | None]
 
 
-class _Chart(msgspec.Struct):
-    prices: list[_Point]
-    total_volumes: list[_Point]
+class Coin(NamedTuple):
+    """A coin as the vendor lists it: ``coin_id`` is unique, ``symbol`` (small letters) is shared by many."""
+
+    coin_id: str
+    symbol: str
+    name: str
+
+
+class _Listed(msgspec.Struct):
+    id: str
+    symbol: str
+    name: str
 
 
 class _Ping(msgspec.Struct):
@@ -48,8 +54,9 @@ class _Key(msgspec.Struct):
     current_remaining_monthly_calls: int
 
 
-_chart = msgspec.json.Decoder(_Chart)
-_candles = msgspec.json.Decoder(list[_Candle])
+_chart = msgspec.json.Decoder(Chart)
+_candles = msgspec.json.Decoder(list[Candle])
+_listed = msgspec.json.Decoder(list[_Listed])
 _ping = msgspec.json.Decoder(_Ping)
 _key = msgspec.json.Decoder(_Key)
 
@@ -73,43 +80,37 @@ class CoinGeckoHook(VendorHook):
         90 days, so it is not used. A window older than the plan's history is clipped: see ``clipped_to``.
         """
         today = (now or settings.now()).astimezone(UTC).date()
-        # The vendor counts today's 00:00Z, yesterday's close, as the first day back; one day more does no harm.
-        needed = max(1, (today - first).days)
-        allowed = self.connection.history_days or needed + 1
-        params = {
-            "vs_currency": "usd",
-            "days": str(min(needed + 1, allowed)),
-            "interval": "daily",
-            "precision": "full",
-        }
         exchange = self.get_conn().exchange(f"{coin_id} {first} to {last}", CHART)
-        chart = exchange.get(CHART.format(id=segment(coin_id)), params, _chart)
-        clipped_to = today - timedelta(days=allowed) if needed > allowed else None
-        return exchange.answer(_closes(chart, coin_id, first, last), clipped_to=clipped_to)
+        reached = self._within_plan(first, today)
+        bars = closes_of(self._chart_since(exchange, coin_id, reached, today), coin_id, first, last)
+        return exchange.answer(bars, clipped_to=reached if reached > first else None)
 
-    def daily_ohlc(self, coin_id: str, first: date, last: date, *, now: datetime | None = None) -> Answer[DailyBars]:
-        """Candles of the UTC days ``first`` to ``last``, both inclusive, oldest first; no volume.
+    def daily_bars(self, coin_id: str, first: date, last: date, *, now: datetime | None = None) -> Answer[DailyBars]:
+        """Candles with the rolling volume of the UTC days ``first`` to ``last``, both inclusive, in no order.
 
-        GET /coins/{id}/ohlc/range with interval=daily, at most 180 days a request; paid plans only, else NotEntitled.
-        A candle bears the time of its close, so 00:00Z belongs to the day before; the unfinished one, stamped in the
-        future, is left out. The vendor has none before 2018-02-09: see ``clipped_to``.
+        GET /coins/{id}/ohlc/range with interval=daily, at most 180 days a request, newest first; then one GET
+        /coins/{id}/market_chart for all volumes, and for the closes of days without a candle, such as those before
+        2018-02-09. A candle bears the time of its end, so 00:00Z belongs to the day before; the unfinished one, stamped
+        in the future, is left out. Paid plans only, else NotEntitled after one request. Where the plan refuses older
+        candles, what it gives is the answer: see ``clipped_to``.
         """
         seen_at = now or settings.now()
+        today = seen_at.astimezone(UTC).date()
         exchange = self.get_conn().exchange(f"{coin_id} {first} to {last}", CANDLES)
-        path = CANDLES.format(id=segment(coin_id))
-        start = max(first, FIRST_CANDLE)
-        candles: list[_Candle] = []
-        for low, high in _pieces(start, last):
-            params = {
-                "vs_currency": "usd",
-                "from": low.isoformat(),
-                "to": (high + _ONE_DAY).isoformat(),
-                "interval": "daily",
-            }
-            piece = exchange.get(path, params, _candles)
-            candles += piece
-        bars = _finished(candles, coin_id, start, last, seen_at)
-        return exchange.answer(bars, clipped_to=start if start > first else None)
+        reached, raw = _ask_candles(exchange, coin_id, self._within_plan(first, today), last)
+        closes = closes_of(self._chart_since(exchange, coin_id, reached, today), coin_id, reached, last)
+        candles = candles_of(raw, coin_id, reached, last, seen_at)
+        bars = join_candles(candles, closes, settled_through=settled_through("crypto", seen_at))
+        return exchange.answer(bars, clipped_to=reached if reached > first else None)
+
+    def coins(self) -> Answer[tuple[Coin, ...]]:
+        """Every coin that the vendor follows, in its order.
+
+        GET /coins/list, about 1 MB, on one page.
+        """
+        exchange = self.get_conn().exchange("list of coins", LIST)
+        listed = exchange.get(LIST, {"include_platform": "false", "status": "active"}, _listed)
+        return exchange.answer(tuple(Coin(coin.id, coin.symbol.lower(), coin.name) for coin in listed))
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether the key works, and in words what the plan gives: credits, history, daily candles."""
@@ -124,6 +125,22 @@ class CoinGeckoHook(VendorHook):
             return False, str(error)
         return True, "; ".join(facts)
 
+    def _within_plan(self, first: date, today: date) -> date:
+        """``first``, or the first day that the plan's history is known to reach where that is later."""
+        history = self.connection.history_days
+        return first if history is None else max(first, today - timedelta(days=history))
+
+    def _chart_since(self, exchange: Exchange, coin_id: str, first: date, today: date) -> Chart:
+        # The vendor counts today's 00:00Z, yesterday's close, as the first day back; one day more does no harm.
+        days = max(1, (today - first).days) + 1
+        params = {
+            "vs_currency": "usd",
+            "days": str(min(days, self.connection.history_days or days)),
+            "interval": "daily",
+            "precision": "full",
+        }
+        return exchange.get(CHART.format(id=segment(coin_id)), params, _chart)
+
     def _credits(self) -> str:
         key = self.get_conn().exchange("connection test, credits", KEY).get(KEY, {}, _key)
         return (
@@ -134,7 +151,8 @@ class CoinGeckoHook(VendorHook):
     def _candles(self) -> str:
         yesterday = settings.now().date() - _ONE_DAY
         try:
-            self.daily_ohlc("bitcoin", yesterday, yesterday)
+            exchange = self.get_conn().exchange("connection test, candles", CANDLES)
+            _ask_candles(exchange, "bitcoin", yesterday, yesterday)
         except NotEntitled:
             return "not in the plan"
         except RateLimited:
@@ -142,61 +160,23 @@ class CoinGeckoHook(VendorHook):
         return "yes"
 
 
-def _pieces(first: date, last: date) -> Iterator[tuple[date, date]]:
-    """The window cut into spans whose request, one day longer, stays within the vendor's longest."""
-    step = timedelta(days=_DAYS_A_CALL - 1)
-    while first <= last:
-        yield first, min(last, first + step - _ONE_DAY)
-        first += step
+def _ask_candles(exchange: Exchange, coin_id: str, first: date, last: date) -> tuple[date, list[Candle]]:
+    """Candles of a window, asked for from its end backwards, and the day from which on they are all that there are.
 
-
-def _closes(chart: _Chart, coin_id: str, first: date, last: date) -> DailyBars:
-    volumes = dict(chart.total_volumes)
-    days = [(stamp, price) for stamp, price in chart.prices if stamp % _MS_PER_DAY == 0]
-    stamps = np.array([stamp for stamp, _ in days], dtype=np.int64)
-    nothing = np.full(len(days), math.nan)
-    bars = DailyBars(
-        symbols=np.full(len(days), coin_id, dtype=np.object_),
-        session=_day_before(stamps),
-        open=nothing,
-        high=nothing,
-        low=nothing,
-        close=np.array([price for _, price in days], dtype=np.float64),
-        volume=nothing,
-        volume_24h=np.array([volumes.get(stamp) for stamp, _ in days], dtype=np.float64),
-        vwap=nothing,
-        trades=np.full(len(days), -1, dtype=np.int64),
-    )
-    return bars.take(_within(bars.session, first, last))
-
-
-def _finished(candles: list[_Candle], coin_id: str, first: date, last: date, seen_at: datetime) -> DailyBars:
-    now_ms = int(seen_at.timestamp() * 1000)
-    # Neighbouring requests share a day: the same candle twice is one.
-    days = sorted({candle for candle in candles if candle[0] % _MS_PER_DAY == 0 and candle[0] <= now_ms})
-    stamps = np.array([candle[0] for candle in days], dtype=np.int64)
-    opens, highs, lows, closes = (
-        np.array([candle[column] for candle in days], dtype=np.float64) for column in range(1, 5)
-    )
-    nothing = np.full(len(days), math.nan)
-    bars = DailyBars(
-        symbols=np.full(len(days), coin_id, dtype=np.object_),
-        session=_day_before(stamps),
-        open=opens,
-        high=highs,
-        low=lows,
-        close=closes,
-        volume=nothing,
-        volume_24h=nothing,
-        vwap=nothing,
-        trades=np.full(len(days), -1, dtype=np.int64),
-    )
-    return bars.take(_within(bars.session, first, last))
-
-
-def _day_before(stamps: NDArray[np.int64]) -> NDArray[np.datetime64]:
-    return (stamps // _MS_PER_DAY - 1).astype("datetime64[D]")
-
-
-def _within(sessions: NDArray[np.datetime64], first: date, last: date) -> NDArray[np.bool_]:
-    return (sessions >= np.datetime64(first)) & (sessions <= np.datetime64(last))
+    That is ``first``, or a later day where the plan's history ends in between. NotEntitled where it has none at all.
+    """
+    path = CANDLES.format(id=segment(coin_id))
+    candles: list[Candle] = []
+    reached = None
+    for piece in reversed(list(candle_pieces(first, last))):
+        until = (piece.last + _ONE_DAY).isoformat()
+        params = {"vs_currency": "usd", "from": piece.first.isoformat(), "to": until, "interval": "daily"}
+        try:
+            given = exchange.get(path, params, _candles)
+        except NotEntitled as error:
+            if error.scope != "history" or reached is None:
+                raise
+            return reached, candles
+        candles += given
+        reached = piece.first
+    return first, candles

@@ -172,10 +172,22 @@ def _allows_loopback() -> bool:
 
 
 def from_airflow(conn_id: str, vendor: Vendor) -> VendorConnection:
-    """The Airflow connection ``conn_id``: host is the base URL, password the key, extra the plan and its limits."""
-    from airflow.sdk import BaseHook
+    """The Airflow connection ``conn_id``: host is the base URL, password the key, extra the plan and its limits.
 
-    return from_fields(vendor, BaseHook.get_connection(conn_id))
+    Raises ConfigurationError where there is none. Outside Airflow's own processes its database is not looked into.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return from_fields(vendor, BaseHook.get_connection(conn_id))
+    except AirflowNotFoundException:
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        raise ConfigurationError(
+            f"Airflow connection {conn_id}",
+            "there is none",
+            f"add it in Airflow (Admin, Connections); for the command line export {variable}",
+        ) from None
 
 
 def from_fields(vendor: Vendor, stored: Connection) -> VendorConnection:

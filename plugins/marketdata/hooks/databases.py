@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg.conninfo import make_conninfo
 
 from marketdata import settings
+from marketdata.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -21,8 +22,23 @@ def warehouse_dsn() -> str:
     Raises ConfigurationError when there is neither.
     """
     stored = _find(DATABASE_CONN_ID)
-    if stored is None:
-        return settings.database_dsn()
+    return settings.database_dsn() if stored is None else _address(stored)
+
+
+def legacy_dsn(conn_id: str) -> str:
+    """libpq address of an old system's database from an Airflow connection of type postgres.
+
+    Raises ConfigurationError where there is no such connection.
+    """
+    stored = _find(conn_id)
+    if stored is None or stored.conn_type != "postgres":
+        why = "there is none of that name" if stored is None else f"its type is {stored.conn_type}, not postgres"
+        step = "make one of type postgres (Admin, Connections): host, schema, login, password"
+        raise ConfigurationError(f"Airflow connection {conn_id!r:.80}", why, step)
+    return _address(stored)
+
+
+def _address(stored: Connection) -> str:
     return make_conninfo(
         host=stored.host or None,
         port=stored.port,

@@ -1,4 +1,4 @@
-"""PolygonHook: raw daily bars of stocks and ETFs from Polygon.io, now Massive."""
+"""PolygonHook: raw daily bars of stocks and ETFs from Polygon.io, now Massive; the rest is in PolygonReference."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from marketdata import settings
 from marketdata.domain.bars import DailyBars, empty_daily_bars
 from marketdata.domain.sessions import new_york_date, previous_session
 from marketdata.errors import NotEntitled, RateLimited, VendorError
-from marketdata.hooks import polygon_refusals
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.new_york import new_york_dates
 from marketdata.hooks.paths import segment
-from marketdata.hooks.vendor_hook import VendorHook
+from marketdata.hooks.polygon_reference import PolygonReference
 
 RANGE = "/v2/aggs/ticker/{ticker}/range/1/day/{from}/{to}"
 GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/{date}"
@@ -56,11 +55,9 @@ _aggregates = msgspec.json.Decoder(_Aggregates)
 _anything = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class PolygonHook(VendorHook):
+class PolygonHook(PolygonReference):
     """Calls of one Polygon account: see VendorHook for what its methods raise and need."""
 
-    vendor = "polygon"
-    classify = staticmethod(polygon_refusals.classify)
     conn_type = "polygon"
     default_conn_name = "polygon_default"
     hook_name = "Polygon.io / Massive"

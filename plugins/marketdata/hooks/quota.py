@@ -18,7 +18,7 @@ import redis
 from marketdata.domain.bars import Vendor
 from marketdata.errors import ConfigurationError, RateLimited
 from marketdata.hooks.connection import VendorConnection
-from marketdata.hooks.windows import LocalWindows, Rate, SharedWindows, Windows
+from marketdata.hooks.windows import LocalWindows, Rate, SharedWindows, Use, Windows
 
 Priority = Literal["batch", "realtime"]
 R = TypeVar("R")
@@ -121,6 +121,11 @@ class Quota:
         seen = self._on_shared(lambda windows: windows.left(priority == "batch"))
         shared = seen is not None
         return Left(*(seen or self._local.left(priority == "batch")), shared)
+
+    def use(self) -> tuple[Use, bool]:
+        """What was sent with this key, and whether all processes are counted (Redis answers); takes nothing."""
+        seen = self._on_shared(lambda windows: windows.use())
+        return (seen, True) if seen is not None else (self._local.use(), False)
 
     def _take(self, priority: Priority) -> float:
         """0 when the permission was given, else seconds until it is worth asking again."""

@@ -78,6 +78,19 @@ class _Place(RateLimitItemPerSecond):
         return f"{'/'.join(map(str, identifiers))}/{self.multiples}s"
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was sent: ``requests`` in each window, the shortest first; ``credits`` this month (None: not counted).
+
+    Nothing may be sent for ``pause`` seconds. ``is_known`` False: the store is new and remembers nothing yet.
+    """
+
+    requests: tuple[int, ...]
+    credits: int | None
+    pause: float
+    is_known: bool
+
+
 class Windows(Protocol):
     """Where permissions to send are counted."""
 
@@ -89,6 +102,9 @@ class Windows(Protocol):
 
     def left(self, batch: bool) -> tuple[int, int | None]:
         """Requests left in the window, credits left in the month (None: not counted)."""
+
+    def use(self) -> Use:
+        """What was sent, without taking part."""
 
 
 class LocalWindows:
@@ -124,6 +140,10 @@ class LocalWindows:
     def left(self, batch: bool) -> tuple[int, int | None]:
         self._count_noted()
         return _remaining(self._limiter, self._name, self._rates, batch), None
+
+    def use(self) -> Use:
+        pause = max(0.0, self._paused_until - time.time())
+        return Use(_used(self._limiter, self._name, self._rates), None, pause, is_known=True)
 
     def _count_noted(self) -> None:
         """Count what was noted as if it were sent now, which is never too few."""
@@ -184,6 +204,18 @@ class SharedWindows:
         allowed = self._allowed_credits(batch)
         requests = 0 if paused else _remaining(self._limiter, self._name, self._rates, batch)
         return requests, None if allowed is None else max(0, allowed - used)
+
+    def use(self) -> Use:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.exists(self._key("epoch"))
+        pipeline.pttl(self._key("pause"))
+        pipeline.get(self._credits_key())
+        (seconds, microseconds), is_known, pause_ms, spent = pipeline.execute()
+        self._storage.set_clock(seconds + microseconds / 1e6)
+        requests = _used(self._limiter, self._name, self._rates)
+        credits_spent = None if self._credits is None else int(spent or 0)
+        return Use(requests, credits_spent, max(0.0, int(pause_ms) / 1000), bool(is_known))
 
     def _take_places(self, batch: bool) -> float | None:
         """Seconds to wait, 0 when a place was taken in every window; None when the store is in another epoch."""
@@ -280,6 +312,11 @@ class _ServerClockStorage(RedisStorage):
         now = self.now()
         window = cast("list[bytes] | None", self.lua_moving_window([self.prefixed_key(key)], [now - expiry, limit]))
         return (float(window[0]), int(window[1])) if window else (now, 0)
+
+
+def _used(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate]) -> tuple[int, ...]:
+    """How many places of each window are taken."""
+    return tuple(rate.amount - limiter.get_window_stats(rate.place(batch=False), name).remaining for rate in rates)
 
 
 def _remaining(limiter: MovingWindowRateLimiter, name: str, rates: Sequence[Rate], batch: bool) -> int:

@@ -111,7 +111,7 @@ def _unknown(connection: Connection, unknown: Sequence[str]) -> InvalidRequest:
     return InvalidRequest(
         f"symbol {', '.join(named)}{more}",
         f"not among the {len(existing)} assets that there are",
-        "use one of them (select symbol from marketdata.asset), or load it: marketdata assets load FILE",
+        "use one of them (marketdata assets list --all), or follow it: marketdata assets add SYMBOL",
     )
 
 

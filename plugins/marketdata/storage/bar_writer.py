@@ -37,6 +37,11 @@ class _Prepared:
     first: date
     last: date
 
+    @property
+    def box(self) -> dict[str, object]:
+        """The box as the parameters of a statement."""
+        return {"asset_ids": self.asset_ids, "first": self.first, "last": self.last}
+
 
 def store_daily(database: Database, call: Call, answer: DailyAnswer) -> Stored:
     """Store an answer and close its call; see :class:`DailyAnswer`. Returns what became of its bars.
@@ -45,7 +50,7 @@ def store_daily(database: Database, call: Call, answer: DailyAnswer) -> Stored:
     version goes to ``bar_revision``. Of bars for the same asset and session the last one counts.
     """
     prepared = _prepare(call, answer)
-    finish = _finish_values(call, answer)
+    finish = _finish_values(answer)
 
     def write_bars(connection: Connection) -> Stored:
         return _write_bars(connection, call, answer, prepared)
@@ -118,8 +123,7 @@ def _write_bars(connection: Connection, call: Call, answer: DailyAnswer, prepare
             connection.execute(statement("bars/lock_market"), {"vendor": call.vendor})
         else:
             connection.execute(statement("bars/lock_asset"), {"vendor": call.vendor, "asset_id": call.asset_id})
-        box = {"asset_ids": prepared.asset_ids, "first": prepared.first, "last": prepared.last}
-        ground = connection.execute(statement("bars/is_new_ground"), box)
+        ground = connection.execute(statement("bars/is_new_ground"), prepared.box)
     if prepared.count == 0:
         return Stored(0, 0, 0)
     if ground.fetchone() == (True,):
@@ -127,6 +131,9 @@ def _write_bars(connection: Connection, call: Call, answer: DailyAnswer, prepare
         return Stored(prepared.count, 0, 0)
     connection.execute(statement("bars/create_staging"))
     _copy(connection, "bars/copy_staged", prepared.copies)
+    if call.vendor == "coingecko":
+        box = {"asset_id": call.asset_id, "first": prepared.first, "last": prepared.last}
+        connection.execute(statement("bars/keep_candles"), box)
     values = {
         "first": prepared.first,
         "last": prepared.last,
@@ -143,35 +150,35 @@ def _write_bars(connection: Connection, call: Call, answer: DailyAnswer, prepare
 def _copy(connection: Connection, name: str, copies: list[bytes]) -> None:
     for data in copies:
         with connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
-            middle = len(data) // 2
-            copy.write(data[:middle])
-            crash_point("mid_copy")
-            copy.write(data[middle:])
+            copy.write(data)
+            crash_point("mid_copy")  # the server has rows, and waits for more or for the end
     crash_point("after_copy")
 
 
 def _write_proof(
     connection: Connection, call: Call, answer: DailyAnswer, finish: dict[str, object], prepared: _Prepared
 ) -> None:
-    covered = answer.covered.tolist()
     verified = _with_days_off_before(answer.verified) if call.vendor == "polygon" else answer.verified
-    answered = normalise([*verified, *answer.provisional])
-    shared = {"call_id": call.call_id, "at": answer.fetched_at, "vendor": call.vendor, "asset_ids": covered}
-    if answered and covered:
-        spans = {"verified": multirange(verified), "provisional": multirange(answer.provisional)}
-        connection.execute(statement("coverage/add"), {**shared, **spans})
-    connection.execute(
-        statement("failures/resolve"),
-        {**shared, "answered": multirange(answered), "is_market": call.asset_id is None},
-    )
-    if prepared.count:
-        box = {"asset_ids": prepared.asset_ids, "first": prepared.first, "last": prepared.last}
-        connection.execute(statement("absences/withdraw"), box)
+    shared = {"call_id": call.call_id, "at": answer.fetched_at}
+    proof = {
+        **shared,
+        "vendor": call.vendor,
+        "is_market": call.asset_id is None,
+        "covered": answer.covered.tolist(),
+        "verified": multirange(verified),
+        "provisional": multirange(answer.provisional),
+        "answered": multirange(normalise([*verified, *answer.provisional])),
+        **prepared.box,
+    }
+    connection.execute(statement("calls/finish"), {**finish, **proof})
     if answer.absent:
         connection.execute(statement("absences/prove"), {**shared, **_absences(answer)})
     if answer.quarantined:
         connection.execute(statement("quarantine/keep"), {**shared, **_refusals(answer.quarantined)})
-    connection.execute(statement("calls/finish"), finish)
+    if answer.comparison is not None:
+        found = {"differing": answer.comparison.differing, "alike": answer.comparison.alike}
+        about = {"run_id": call.run_id, "asset_id": call.asset_id}
+        connection.execute(statement("digests/note_comparison"), {**shared, **about, **found})
 
 
 def _with_days_off_before(verified: Spans) -> Spans:
@@ -189,11 +196,9 @@ def _with_days_off_before(verified: Spans) -> Spans:
     return normalise(stretched)
 
 
-def _finish_values(call: Call, answer: DailyAnswer) -> dict[str, object]:
+def _finish_values(answer: DailyAnswer) -> dict[str, object]:
     facts = answer.facts
     return {
-        "call_id": call.call_id,
-        "at": answer.fetched_at,
         "endpoint": facts.endpoint,
         "http_status": facts.status,
         "requests": facts.requests,

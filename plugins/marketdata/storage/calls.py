@@ -14,7 +14,7 @@ from marketdata.domain.coverage import Spans
 from marketdata.domain.planner import PlannedCall
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(PlannedCall):
     """A planned call as the database knows it."""
 
@@ -49,6 +49,14 @@ class QuarantineRow:
     asset_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What comparing an answer with the stored bars found: how many differ, and how many agree beside those sent."""
+
+    differing: int
+    alike: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DailyAnswer:
     """An authoritative answer to one call, checked, and what it proves.
@@ -56,8 +64,10 @@ class DailyAnswer:
     ``asset_ids`` and ``is_final`` have one element a bar. ``covered`` are the assets that the answer speaks for, with
     or without a bar; for each of them ``verified`` and ``provisional`` (disjoint) are the days now answered, and
     ``absent`` the (asset, session) pairs that it proves to have no bar. ``fetched_at`` is the aware instant of the
-    answer. A bar is stored as given: what a later answer leaves out (a volume, a candle) is null then, so sources that
-    each give a part of a bar are joined before.
+    answer. A bar is stored as given: what a later answer leaves out is null then, so sources that each give a part of a
+    bar are joined before; but a coin's close without a candle never replaces a candle, nor a bar without a volume one
+    with it. ``comparison`` is set where the answer was compared with what is stored and holds only the bars of the
+    years that differ.
     """
 
     bars: DailyBars
@@ -70,6 +80,7 @@ class DailyAnswer:
     provisional: Spans = ()
     absent: tuple[tuple[int, date], ...] = ()
     quarantined: tuple[QuarantineRow, ...] = ()
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 import psycopg
@@ -23,6 +24,8 @@ from marketdata.errors import (
     SchemaMismatch,
     StorageError,
 )
+from marketdata.settings import frozen_now
+from marketdata.storage.statements import statement
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ def connect(dsn: str, *, autocommit: bool = False, settings: dict[str, str] | No
         raise ConfigurationError(
             "the database address", "it is malformed", "write it as postgresql://user@host:5432/database"
         ) from error
-    chosen = {**SESSION_SETTINGS, **(settings or {})}
+    chosen = {**SESSION_SETTINGS, **_frozen_clock(), **(settings or {})}
     options = " ".join([*(f"-c {name}={value}" for name, value in chosen.items()), str(given.get("options") or "")])
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write", "fallback_application_name": "marketdata"}
     try:
@@ -90,6 +93,7 @@ class Database:
         self.dsn = dsn
         self._wait = wait
         self._connection: Connection | None = None
+        self._told: datetime | None = None
 
     def connection(self) -> Connection:
         """The open session; connects if there is none, up to 3 times while the server is away."""
@@ -98,7 +102,7 @@ class Database:
         attempt = 1
         while True:
             try:
-                self._connection = connect(self.dsn)
+                self._connection, self._told = connect(self.dsn), frozen_now()
                 return self._connection
             except DatabaseUnavailable:
                 if attempt == CONNECT_ATTEMPTS:
@@ -117,6 +121,7 @@ class Database:
         while True:
             connection = self.connection()
             try:
+                self._tell_time(connection)
                 result = work(connection)
                 if last is None:
                     connection.commit()
@@ -143,6 +148,14 @@ class Database:
             self._connection.close()
             self._connection = None
 
+    def _tell_time(self, connection: Connection) -> None:
+        """Move the session's clock after ours, where ``MARKETDATA_NOW`` has frozen or freed it since."""
+        frozen = frozen_now()
+        if frozen != self._told:
+            connection.execute(statement("schema/set_clock"), {"now": frozen.isoformat() if frozen else ""})
+            connection.commit()
+            self._told = frozen
+
     def _pause(self, attempt: int) -> None:
         self._wait(_jitter.uniform(0.0, 0.1 * 2**attempt))
 
@@ -165,6 +178,12 @@ def translated(error: psycopg.Error, dsn: str) -> StorageError:
     if isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailable(where, why, "see the server's log, its disk and its connections, then try again")
     return StorageError(where, why, "this is a defect or bad data that no check caught: report it with the log")
+
+
+def _frozen_clock() -> dict[str, str]:
+    """The setting that the SQL function ``market_date`` reads, where ``MARKETDATA_NOW`` freezes the clock."""
+    frozen = frozen_now()
+    return {"marketdata.now": frozen.isoformat()} if frozen else {}
 
 
 def _why_no_connection(error: psycopg.OperationalError, dsn: str) -> StorageError:

@@ -92,7 +92,8 @@ def _examine_waiting(connection: Connection) -> Finding:
 
 def _examine_statements(connection: Connection) -> Finding:
     """Let the server parse every statement: a column dropped or renamed by hand shows here, not in the night."""
-    connection.execute(statement("bars/create_staging"))
+    for staging in ("bars/create_staging", "imports/create_staging"):
+        connection.execute(statement(staging))
     names = all_statements()
     for name in names:
         wrong = _refusal(connection, statement(name))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from psycopg.rows import class_row
 
 from marketdata.domain.bars import Vendor
 from marketdata.storage.connection import Connection
 from marketdata.storage.statements import statement
+
+PROBE_ANEW_AFTER = timedelta(days=7)
+"""A key may have moved to a larger plan: knowledge older than this is found out anew."""
 
 
 @dataclass(frozen=True, slots=True)

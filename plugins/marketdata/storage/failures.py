@@ -28,32 +28,37 @@ def record_failure(
 
     ``sessions`` are those still missing. ``retry_at`` None: trying again helps only after somebody acted.
     """
-    message = f"{error.what}: {error.why}"
-    shared = {"call_id": call.call_id, "kind": error.kind}
+    fail_call(connection, call, error)
+    connection.execute(
+        statement("failures/record"),
+        {
+            "call_id": call.call_id,
+            "kind": error.kind,
+            "run_id": call.run_id,
+            "vendor": call.vendor,
+            "asset_ids": [None] if asset_ids is None else sorted(asset_ids),
+            "sessions": multirange(sessions),
+            "message": f"{error.what}: {error.why}",
+            "next_step": error.next_step,
+            "at": failed_at,
+            "retry_at": retry_at,
+        },
+    )
+
+
+def fail_call(connection: Connection, call: Call, error: VendorError) -> None:
+    """Close ``call`` as failed. For a call that was to fill nothing this is all: no session is missing by it."""
     connection.execute(
         statement("calls/fail"),
         {
-            **shared,
+            "call_id": call.call_id,
+            "kind": error.kind,
             "endpoint": error.endpoint,
             "http_status": error.status,
             "requests": getattr(error, "requests", 0),
             "rate_limited": getattr(error, "rate_limited", 0),
             "elapsed_ms": float(getattr(error, "elapsed_ms", 0.0)),
-            "message": f"{message}. Next: {error.next_step}",
-        },
-    )
-    connection.execute(
-        statement("failures/record"),
-        {
-            **shared,
-            "run_id": call.run_id,
-            "vendor": call.vendor,
-            "asset_ids": [None] if asset_ids is None else sorted(asset_ids),
-            "sessions": multirange(sessions),
-            "message": message,
-            "next_step": error.next_step,
-            "at": failed_at,
-            "retry_at": retry_at,
+            "message": str(error),
         },
     )
 

@@ -55,6 +55,20 @@ def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
         raise translated(error, dsn) from error
 
 
+def pending_migrations(dsn: str) -> list[str]:
+    """The names of the files that :func:`migrate` would apply, in order; applies none."""
+    migrations = load_migrations(sql_directory() / "migrations")
+    try:
+        with connect(dsn, autocommit=True) as connection:
+            has_record = connection.execute(statement("schema/find_record")).fetchone() != (None,)
+            applied = _applied(connection) if has_record else {}
+            _refuse_foreign(migrations, applied)
+            available = level(connection)
+            return [m.name for m in migrations if m.needs <= available and not applied.get(m.name, ("", False))[1]]
+    except psycopg.Error as error:
+        raise translated(error, dsn) from error
+
+
 def check_schema(connection: Connection) -> None:
     """Raise SchemaMismatch, with the command to run, unless the schema is exactly what this code expects.
 

@@ -34,6 +34,8 @@ class RunReport:
 
     ``state``: success if nothing failed or was left undone; failed if something was to do and nothing was done, or no
     plan was made; else partial. What the vendor has not published yet (``not_yet``) is a warning, not a failure.
+    ``verified`` assets were compared with the vendor, ``differing`` of them differed; ``changed`` counts the bars that
+    were corrected. ``naive_calls``: one for the whole history of each asset asked for.
     """
 
     run_id: int
@@ -51,6 +53,9 @@ class RunReport:
     absent: int
     requests: int
     rate_limited: int
+    verified: int
+    differing: int
+    naive_calls: int
     seconds: float
     failed_symbols: tuple[FailedSymbol, ...]
     warnings: tuple[str, ...]
@@ -92,11 +97,13 @@ def save_plan(
     batches: Sequence[Sequence[PlannedCall]],
     *,
     assets: int = 0,
+    naive_calls: int = 0,
     warnings: Sequence[str] = (),
 ) -> None:
     """Replace the calls that the run has not made by ``batches``; those done stay, those failed are superseded.
 
-    ``assets`` is how many miss something. ``warnings`` are the plan's own, such as clipped history.
+    ``assets`` is how many miss something, ``naive_calls`` what a full download would take. ``warnings`` are the plan's
+    own, such as clipped history.
     """
     numbered = [(batch, call) for batch, calls in enumerate(batches) for call in calls]
     values = {
@@ -108,10 +115,11 @@ def save_plan(
         "symbols": [call.symbol for _, call in numbered],
         "firsts": [call.first for _, call in numbered],
         "lasts": [call.last for _, call in numbered],
+        "purposes": [call.purpose for _, call in numbered],
     }
     connection.execute(statement("calls/discard"), {"run_id": run_id})
     connection.execute(statement("calls/plan"), values)
-    started = {"run_id": run_id, "assets": assets, "warnings": Jsonb(list(warnings))}
+    started = {"run_id": run_id, "assets": assets, "naive_calls": naive_calls, "warnings": Jsonb(list(warnings))}
     connection.execute(statement("runs/start"), started)
 
 

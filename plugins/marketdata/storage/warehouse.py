@@ -100,10 +100,15 @@ class Warehouse:
         batches: Sequence[Sequence[PlannedCall]],
         *,
         assets: int = 0,
+        naive_calls: int = 0,
         warnings: Sequence[str] = (),
     ) -> None:
-        """Replace what the run has not made yet; ``assets`` miss something, ``warnings`` are the plan's own."""
-        self._transact(lambda connection: runs.save_plan(connection, run_id, batches, assets=assets, warnings=warnings))
+        """Replace what the run has not made yet; see :func:`marketdata.storage.runs.save_plan`."""
+        self._transact(
+            lambda connection: runs.save_plan(
+                connection, run_id, batches, assets=assets, naive_calls=naive_calls, warnings=warnings
+            )
+        )
 
     def batches(self, run_id: int) -> list[tuple[int, str]]:
         """Number and label of each batch with calls to make."""

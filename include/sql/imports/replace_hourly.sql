@@ -1,0 +1,70 @@
+-- why: a bar that an import before brought otherwise is replaced, and what it was is kept.
+-- params: at (instant of the import), run_id, source. grain: one row a bar. reads: staged_import. reads and writes: bar_hourly.
+--         writes: bar_revision.
+-- used by: storage.imports
+with revised as (
+    insert into bar_revision (
+        asset_id, interval, starts_at, open, high, low, close, volume, vwap, trades, source, is_final,
+        first_seen_at, replaced_at, run_id, replaced_by_run_id
+    )
+    select
+        b.asset_id,
+        '1h',
+        b.starts_at,
+        b.open,
+        b.high,
+        b.low,
+        b.close,
+        b.volume,
+        b.vwap,
+        b.trades,
+        b.source,
+        b.is_final,
+        b.fetched_at,
+        %(at)s::timestamptz,
+        b.run_id,
+        %(run_id)s::bigint
+    from staged_import as s
+    cross join lateral (
+        select stored.*
+        from bar_hourly as stored
+        where stored.asset_id = s.asset_id and stored.starts_at = s.starts_at
+        order by stored.starts_at
+        limit 1
+    ) as b
+    where s.outcome = 'changed'
+)
+
+insert into bar_hourly (
+    asset_id, fetched_at, run_id, open, high, low, close, volume, vwap, trades, starts_at, is_final, source
+)
+select
+    asset_id,
+    %(at)s::timestamptz,
+    %(run_id)s::bigint,
+    open,
+    high,
+    low,
+    close,
+    volume,
+    vwap,
+    trades,
+    starts_at,
+    true,
+    %(source)s
+from staged_import
+where outcome = 'changed'
+order by asset_id, starts_at
+on conflict (asset_id, starts_at) do update
+set
+    fetched_at = excluded.fetched_at,
+    run_id = excluded.run_id,
+    open = excluded.open,
+    high = excluded.high,
+    low = excluded.low,
+    close = excluded.close,
+    volume = excluded.volume,
+    vwap = excluded.vwap,
+    trades = excluded.trades,
+    is_final = excluded.is_final,
+    source = excluded.source
