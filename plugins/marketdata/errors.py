@@ -5,7 +5,8 @@ MarketDataError
 ├── InvalidRequest              a caller asked for a symbol, range or key that does not exist
 ├── VendorError                 a vendor's answer, or the lack of one, to a single call
 │   ├── NotYet                  the vendor has not published it yet
-│   ├── NotEntitled             the plan does not give this endpoint, history window or symbol
+│   ├── NotEntitled             the plan does not give this endpoint or symbol
+│   │   └── BeyondHistory       it lies before the history that the plan gives
 │   ├── KeyRejected             the vendor does not know the key
 │   ├── RateLimited             the vendor or our own quota asks us to wait
 │   ├── Gone                    the vendor does not know the symbol (404)
@@ -104,6 +105,15 @@ class NotEntitled(VendorError):
     ) -> None:
         super().__init__(what, why, next_step, vendor=vendor, endpoint=endpoint, status=status)
         self.scope = scope
+
+
+class BeyondHistory(NotEntitled):
+    """What was asked for lies before the history that the plan gives: a limit of the plan, not a failure of a run."""
+
+    kind = "beyond_history"
+
+    def __init__(self, what: str, why: str, next_step: str, *, vendor: str, endpoint: str, status: int = 0) -> None:
+        super().__init__(what, why, next_step, vendor=vendor, endpoint=endpoint, status=status, scope="history")
 
 
 class KeyRejected(VendorError):

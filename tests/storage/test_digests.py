@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from marketdata.domain.coverage import Span
-from marketdata.domain.digests import Difference, YearDigest, digest_years, rows_of, years_of
+from marketdata.domain.digests import Difference, YearDigest, digest_years, rows_of
 from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.storage.calls import Call, Comparison, Stored
-from marketdata.storage.digests import Compared, Given, compare_stored, confirm, list_due
+from marketdata.storage.digests import Compared, Given, compare_stored, confirm, list_due, note_compared
 from tests.storage.ledger import FACTS, SEEN, WEEK, Ledger, answer, bars
 
 CHRISTMAS = [date(2025, 12, 24), date(2025, 12, 26)]
@@ -40,17 +39,20 @@ def load(ledger: Ledger, asset_id: int = 1, closes: dict[date, float] = CLOSES) 
 
 
 def given(closes: dict[date, float], span: Span = SPAN, **more: float) -> Given:
-    return Given(rows_of(bars(closes, **more)), span, SEEN + HOUR)
+    return Given.of(rows_of(bars(closes, **more)), span, SEEN + HOUR)
 
 
-def confirmed(ledger: Ledger, call: Call, answered: Given) -> list[int]:
-    """The years that are not known to be the same."""
-    digests = digest_years(answered.rows, years_of(answered.span))
-    return ledger.warehouse.transact(confirm, call, FACTS, answered.fetched_at, digests, unchanged=len(answered.rows))
+def confirmed(ledger: Ledger, call: Call, answered: Given) -> bool:
+    return ledger.warehouse.transact(confirm, call, FACTS, answered)
 
 
-def compared(ledger: Ledger, call: Call, answered: Given, years: Sequence[int] = (2025, 2026)) -> Compared:
-    return ledger.warehouse.transact(compare_stored, call, FACTS, answered, years)
+def compared(ledger: Ledger, call: Call, answered: Given) -> Compared:
+    return ledger.warehouse.transact(compare_stored, call, FACTS, answered)
+
+
+def note(ledger: Ledger, call: Call) -> None:
+    """What a mapped task does at the end of its batch."""
+    ledger.warehouse.transact(note_compared, call.run_id, 0)
 
 
 @pytest.mark.parametrize("asset_id", [1, 2])
@@ -70,24 +72,27 @@ def test_digests_of_stored_bars_are_those_of_the_same_bars_in_an_answer(ledger: 
 def test_what_was_compared_once_is_confirmed_by_digests_and_writes_no_digest(ledger: Ledger) -> None:
     load(ledger)
     first, second = (verify_calls(ledger, (1, SPAN), run=run)[0] for run in ("one", "two"))
-    assert confirmed(ledger, first, given(CLOSES)) == [2025, 2026], "no digest is known yet"
+    assert not confirmed(ledger, first, given(CLOSES)), "no digest is known yet"
     assert ledger.read(f"select state from ingest_call where call_id = {first.call_id}") == [("pending",)]
     compared(ledger, first, given(CLOSES))
     made = ledger.read("select xmin::text, * from bar_digest")
     assert len(made) == 2
-    assert confirmed(ledger, second, given(CLOSES)) == []
+    assert confirmed(ledger, second, given(CLOSES))
     assert ledger.read("select xmin::text, * from bar_digest") == made
-    assert ledger.read("select compared_at from coverage where asset_id = 1") == [(SEEN + HOUR,)]
+    assert ledger.read(f"select state, unchanged, answered_at from ingest_call where call_id = {second.call_id}") == [
+        ("done", len(DAYS), SEEN + HOUR)
+    ]
 
 
-def test_only_the_years_that_differ_are_named_and_nothing_is_closed(ledger: Ledger) -> None:
+def test_only_the_years_that_differ_are_compared_and_nothing_is_closed(ledger: Ledger) -> None:
     load(ledger)
     call, again = (verify_calls(ledger, (1, SPAN), run=run)[0] for run in ("one", "two"))
     compared(ledger, call, given(CLOSES))
     changed = given({**CLOSES, WEEK[2]: 11.0})
-    assert confirmed(ledger, again, changed) == [2026]
-    found = compared(ledger, again, changed, [2026])
+    assert not confirmed(ledger, again, changed)
+    found = compared(ledger, again, changed)
     assert found.difference == Difference(changed=(WEEK[2],))
+    assert len(found.rows) == len(WEEK), "the year that differs"
     assert ledger.read(f"select state from ingest_call where call_id = {again.call_id}") == [("pending",)]
 
 
@@ -101,7 +106,7 @@ def test_new_and_withdrawn_bars_are_told_apart_and_refused_ones_are_neither(ledg
     load(ledger, closes={day: 10.0 for day in DAYS if day != WEEK[0]})
     (call,) = verify_calls(ledger, (1, SPAN))
     sent = {day: 10.0 for day in DAYS if day not in {WEEK[1], WEEK[2]}}
-    answered = Given(rows_of(bars(sent)), SPAN, SEEN + HOUR, refused=frozenset({WEEK[2]}))
+    answered = Given.of(rows_of(bars(sent)), SPAN, SEEN + HOUR, refused=frozenset({WEEK[2]}))
     assert compared(ledger, call, answered).difference == Difference(lacking=(WEEK[0],), withdrawn=(WEEK[1],))
     assert ledger.read(DIGESTS) == [(2025, 2, CHRISTMAS[0], CHRISTMAS[1])], "the year that agrees"
 
@@ -170,10 +175,12 @@ def test_an_asset_counts_as_compared_once_all_of_its_calls_are_done(ledger: Ledg
     load(ledger)
     old, new = Span(CHRISTMAS[0], CHRISTMAS[1]), Span(WEEK[0], WEEK[-1])
     newer, older = verify_calls(ledger, (1, new), (1, old))
-    compared(ledger, newer, given(dict.fromkeys(WEEK, 10.0), new), [2026])
+    compared(ledger, newer, given(dict.fromkeys(WEEK, 10.0), new))
+    note(ledger, newer)
     assert ledger.read("select compared_at from coverage") == [(None,)]
     assert ledger.warehouse.close_run(newer.run_id).verified == 0
-    compared(ledger, older, given(dict.fromkeys(CHRISTMAS, 10.0), old), [2025])
+    compared(ledger, older, given(dict.fromkeys(CHRISTMAS, 10.0), old))
+    note(ledger, newer)
     assert ledger.read("select compared_at from coverage") == [(SEEN + HOUR,)]
     report = ledger.warehouse.close_run(newer.run_id)
     assert (report.verified, report.differing, report.naive_calls) == (1, 0, 3)
@@ -190,6 +197,7 @@ def test_what_a_comparison_found_is_stored_with_its_bars_and_summed_up_by_the_ru
     assert ledger.read(f"select differing, changed, unchanged from ingest_call where call_id = {one.call_id}") == [
         (3, 1, 6)
     ]
+    note(ledger, one)
     assert ledger.read("select count(compared_at) from coverage") == [(2,)]
     report = ledger.warehouse.close_run(one.run_id)
     assert (report.state, report.verified, report.differing, report.changed) == ("success", 2, 1, 1)
@@ -206,6 +214,7 @@ def test_what_is_due_comes_least_recently_compared_first(ledger: Ledger) -> None
     assert list(due(ledger.run_id, 3, 1, 2)) == [1, 2, 3]
     call, *_ = verify_calls(ledger, (1, SPAN))
     compared(ledger, call, given(CLOSES))
+    note(ledger, call)
     assert list(due(ledger.run_id, 1, 2, 3)) == [2, 3, 1]
     assert list(due(ledger.run_id, 1, 3)) == [3, 1], "only those asked for"
     assert list(due(call.run_id, 1, 2, 3)) == [2, 3], "what a run has compared is not due in it"

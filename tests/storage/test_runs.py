@@ -9,7 +9,7 @@ import pytest
 
 from marketdata.domain.coverage import Span, normalise
 from marketdata.domain.planner import CallKind, PlannedCall
-from marketdata.errors import Gone, InvalidRequest, NotYet, TransientFailure, VendorError
+from marketdata.errors import BeyondHistory, Gone, InvalidRequest, NotYet, TransientFailure, VendorError
 from marketdata.storage.calls import Call
 from marketdata.storage.runs import RunReport
 from tests.storage.ledger import FACTS, MONDAY, SEEN, WEEK, Ledger, answer, bars
@@ -129,14 +129,20 @@ def test_a_run_with_nothing_to_do_is_a_success_and_one_without_a_plan_is_failed(
     assert _close(ledger).state == "success"
 
 
-def test_what_is_not_published_yet_is_a_warning_and_no_failure(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    ("kind", "warning"),
+    [(NotYet, "not published yet: A2"), (BeyondHistory, "before the history that the plan gives: A2")],
+)
+def test_what_is_not_published_yet_or_lies_beyond_the_plan_is_a_warning_and_no_failure(
+    ledger: Ledger, kind: type[VendorError], warning: str
+) -> None:
     call, other = _plan(ledger, 1, 2)
     _store(ledger, call)
-    _fail(ledger, other, _error(NotYet))
+    _fail(ledger, other, _error(kind))
     report = _close(ledger)
     assert report.state == "success"
     assert report.failed_symbols == ()
-    assert report.warnings == ("not published yet: A2",)
+    assert report.warnings == (warning,)
 
 
 def test_a_dry_run_stays_one(ledger: Ledger) -> None:

@@ -1,11 +1,12 @@
--- why: sum up a run and give its verdict. Nothing yet is no failure; a run without a plan is one.
+-- why: sum up a run and give its verdict. What is not published yet, or lies beyond the plan, is no failure; a run without a
+--      plan is one.
 -- params: run_id. grain: one row: the run as closed. reads: ingest_call. reads and writes: ingest_run.
 -- used by: storage.runs
 with summed as (
     select
         count(*) filter (where state = 'done') as done,
         count(*) filter (where state = 'failed') as failed,
-        count(*) filter (where state = 'failed' and outcome = 'not_yet') as not_yet,
+        count(*) filter (where state = 'failed' and outcome in ('not_yet', 'beyond_history')) as excused,
         count(*) filter (where state = 'pending') as pending,
         coalesce(sum(received), 0) as received,
         coalesce(sum(inserted), 0) as inserted,
@@ -40,8 +41,8 @@ set
     state = case
         when r.state = 'dry_run' then 'dry_run'
         when r.state = 'planned' then 'failed'
-        when s.failed = s.not_yet and s.pending = 0 and s.quarantined = 0 then 'success'
-        when s.done = 0 and s.not_yet = 0 then 'failed'
+        when s.failed = s.excused and s.pending = 0 and s.quarantined = 0 then 'success'
+        when s.done = 0 and s.excused = 0 then 'failed'
         else 'partial'
     end,
     calls_done = s.done,

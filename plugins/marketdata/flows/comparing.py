@@ -20,16 +20,13 @@ from marketdata.crash import crash_point
 from marketdata.domain.coverage import Span, intersect, normalise
 from marketdata.domain.digests import (
     bars_of,
-    digest_years,
     of_years,
     rows_of,
     sessions_of,
-    within,
     year_span,
-    years_of,
 )
 from marketdata.domain.sessions import today
-from marketdata.errors import NotEntitled, TransientFailure
+from marketdata.errors import BeyondHistory, TransientFailure
 from marketdata.flows.silence import reach_of
 from marketdata.hooks.polygon import RANGE
 from marketdata.storage.calls import Comparison, Stored
@@ -51,18 +48,13 @@ def compare(services: Services, call: Call, answer: DailyAnswer) -> tuple[DailyA
     VendorError where it takes a probe to tell a clipped history from withdrawn bars, and that fails.
     """
     given = _given(services, call, answer)
-    years = list(years_of(given.span))
-    if not answer.quarantined:
-        digests = digest_years(given.rows, years)
-        years = services.warehouse.transact(
-            confirm, call, answer.facts, answer.fetched_at, digests, unchanged=len(given.rows)
-        )
-        if not years:
-            return _closed(answer, given)
-    compared = services.warehouse.transact(compare_stored, call, answer.facts, given, years)
+    transact = services.warehouse.transact
+    if not answer.quarantined and transact(confirm, call, answer.facts, given):
+        return _closed(answer, given)
+    compared = transact(compare_stored, call, answer.facts, given)
     if _lacks_its_beginning(call, given, compared):
         answer, given = _probed(services, call, answer, given)
-        compared = services.warehouse.transact(compare_stored, call, answer.facts, given, years)
+        compared = transact(compare_stored, call, answer.facts, given)
     if not compared.difference.count and not answer.quarantined:
         return _closed(answer, given)
     return _store(services, call, answer, given, compared)
@@ -80,7 +72,7 @@ def _given(services: Services, call: Call, answer: DailyAnswer) -> Given:
     span = Span(min(max(call.first, earliest or call.first), call.last), call.last)
     rows = rows_of(answer.bars.take(answer.is_final))
     refused = frozenset(row.session for row in answer.quarantined if row.session is not None)
-    return Given(within(rows, span), span, answer.fetched_at, refused, carries=not is_stock)
+    return Given.of(rows, span, answer.fetched_at, refused=refused, carries=not is_stock)
 
 
 def _lacks_its_beginning(call: Call, given: Given, compared: Compared) -> bool:
@@ -102,14 +94,14 @@ def _probed(services: Services, call: Call, answer: DailyAnswer, given: Given) -
         services.polygon_key.learn_earliest(reach.proven.first, today("stock", settings.now()), note)
     if reach.warning:
         facts = replace(facts, warnings=(*facts.warnings, reach.warning))
-    return replace(answer, facts=facts), replace(given, span=reach.proven, rows=within(given.rows, reach.proven))
+    return replace(answer, facts=facts), given.narrowed(reach.proven)
 
 
-def _nothing_answered(call: Call, is_clipped: bool, warning: str) -> NotEntitled | TransientFailure:
+def _nothing_answered(call: Call, is_clipped: bool, warning: str) -> BeyondHistory | TransientFailure:
     what = f"polygon {call.label} {call.first} to {call.last}"
     if is_clipped:
         why, step = "the plan's history starts after it", "take a plan with more history to have it compared"
-        return NotEntitled(what, why, step, vendor="polygon", endpoint=RANGE, scope="history")
+        return BeyondHistory(what, why, step, vendor="polygon", endpoint=RANGE)
     why = f"an answer without a bar that could not be probed: {warning}"
     return TransientFailure(what, why, "nothing to do: it is compared again later", vendor="polygon", endpoint=RANGE)
 

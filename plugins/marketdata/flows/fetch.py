@@ -17,7 +17,16 @@ from marketdata.domain.bars import DailyBars
 from marketdata.domain.coverage import Span
 from marketdata.domain.planner import CallKind
 from marketdata.domain.sessions import is_settled, new_york_date, today
-from marketdata.errors import Gone, KeyRejected, NotEntitled, NotYet, RateLimited, TransientFailure, VendorError
+from marketdata.errors import (
+    BeyondHistory,
+    Gone,
+    KeyRejected,
+    NotEntitled,
+    NotYet,
+    RateLimited,
+    TransientFailure,
+    VendorError,
+)
 from marketdata.flows.comparing import compare
 from marketdata.flows.reading import read_market_day, read_single
 from marketdata.flows.services import Services
@@ -26,6 +35,7 @@ from marketdata.hooks.answer import Answer
 from marketdata.hooks.polygon import GROUPED, RANGE
 from marketdata.storage.aliases import mark_gone
 from marketdata.storage.calls import Call, DailyAnswer
+from marketdata.storage.digests import note_compared
 from marketdata.storage.failures import fail_call
 
 log = logging.getLogger(__name__)
@@ -49,7 +59,8 @@ def fetch_batch(
     started = monotonic()
     counts = dict.fromkeys(_COUNTERS, 0)
     rejected: set[str] = set()
-    for call in services.warehouse.pending_calls(run_id, batch):
+    pending = services.warehouse.pending_calls(run_id, batch)
+    for call in pending:
         if call.vendor in rejected:
             continue
         counts["calls"] += 1
@@ -78,6 +89,8 @@ def fetch_batch(
         counts["quarantined"] += len(answer.quarantined)
         for warning in answer.facts.warnings:
             log.warning("%s label=%s call_id=%d", warning, call.label, call.call_id)
+    if any(call.purpose == "verify" for call in pending):
+        services.warehouse.transact(note_compared, run_id, batch)
     figures = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("fetched run_id=%d batch=%d %s seconds=%.2f", run_id, batch, figures, monotonic() - started)
     return counts
@@ -188,13 +201,12 @@ def _read_coin(services: Services, call: Call, answer: Answer[DailyBars], *, ref
 def _refuse_beyond_history(call: Call, endpoint: str, earliest: date | None) -> None:
     """Spare a call that is known to be refused: all of it lies before the history that the key reaches."""
     if earliest is not None and call.last < earliest:
-        raise NotEntitled(
+        raise BeyondHistory(
             f"polygon {call.label} {call.first} to {call.last}",
             f"the plan's history starts on {earliest}",
             "ask for later sessions, or take a plan with more history",
             vendor="polygon",
             endpoint=endpoint,
-            scope="history",
         )
 
 

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 # Each mapped task costs the scheduler 0.15 s and more: at most 200 a run, shared so that neither vendor waits behind
 # the other's pace.
 _STOCK_BATCHES, _COIN_BATCHES = 150, 50
-# A run that also verifies leaves so many of them to that, at the least.
-_VERIFYING_BATCHES = 20
+# What a run that also verifies keeps of them for that.
+_VERIFYING_BATCHES = (50, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +242,10 @@ def _batches(
     filling: Sequence[Sequence[PlannedCall]], verifying: Sequence[Sequence[PlannedCall]]
 ) -> list[tuple[PlannedCall, ...]]:
     """What fills gaps in front, what verifies behind it; within each, stocks in front."""
-    most = (_STOCK_BATCHES, _COIN_BATCHES)
-    kept_back = [_VERIFYING_BATCHES if calls else 0 for calls in verifying]
-    front = [to_batches(calls, most[at] - kept_back[at]) for at, calls in enumerate(filling)]
-    behind = [to_batches(calls, most[at] - len(front[at])) for at, calls in enumerate(verifying)]
+    kept = [most if calls else 0 for calls, most in zip(verifying, _VERIFYING_BATCHES, strict=True)]
+    most = (_STOCK_BATCHES - kept[0], _COIN_BATCHES - kept[1])
+    front = [to_batches(calls, count) for calls, count in zip(filling, most, strict=True)]
+    behind = [to_batches(calls, count) for calls, count in zip(verifying, kept, strict=True)]
     return [batch for batches in (*front, *behind) for batch in batches]
 
 

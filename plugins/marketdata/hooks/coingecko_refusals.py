@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from marketdata.errors import Gone, KeyRejected, NotEntitled, RateLimited, VendorError
+from marketdata.errors import BeyondHistory, Gone, KeyRejected, NotEntitled, RateLimited, VendorError
 from marketdata.hooks.http import Refused
 
 _PRICING = "https://www.coingecko.com/en/api/pricing"
@@ -55,7 +55,7 @@ def classify(refused: Refused) -> VendorError | None:
             return KeyRejected(refused.what, why, step, **about)
         case 10012:
             step = f"ask for later sessions, or take a plan with more history: {_PRICING}"
-            return NotEntitled(refused.what, why, step, scope="history", **about)
+            return BeyondHistory(refused.what, why, step, **about)
         case _:
             return _by_status(refused, said, why, about)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from marketdata.errors import ContractBroken, Gone, KeyRejected, NotEntitled, NotYet, VendorError
+from marketdata.errors import BeyondHistory, ContractBroken, Gone, KeyRejected, NotEntitled, NotYet, VendorError
 from marketdata.hooks.http import Refused
 
 _PRICING = "https://massive.com/pricing"
@@ -46,7 +46,7 @@ def _forbidden(refused: Refused, words: str, said: str, about: dict[str, Any]) -
         return NotYet(refused.what, said, "nothing to do: a later run takes it, once it is published", **about)
     if "timeframe" in words:
         step = f"ask for later sessions, or take a plan with more history: {_PRICING}"
-        return NotEntitled(refused.what, said, step, scope="history", **about)
+        return BeyondHistory(refused.what, said, step, **about)
     if "entitled" in words:
         scope = "symbol" if "{ticker}" in refused.endpoint else "endpoint"
         return NotEntitled(refused.what, said, f"take a plan that has it: {_PRICING}", scope=scope, **about)

@@ -177,8 +177,7 @@ def _write_proof(
         connection.execute(statement("quarantine/keep"), {**shared, **_refusals(answer.quarantined)})
     if answer.comparison is not None:
         found = {"differing": answer.comparison.differing, "alike": answer.comparison.alike}
-        about = {"run_id": call.run_id, "asset_id": call.asset_id}
-        connection.execute(statement("digests/note_comparison"), {**shared, **about, **found})
+        connection.execute(statement("digests/note_comparison"), {**shared, **found})
 
 
 def _with_days_off_before(verified: Spans) -> Spans:

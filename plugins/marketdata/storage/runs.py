@@ -17,6 +17,9 @@ from marketdata.storage.connection import Connection
 from marketdata.storage.statements import statement
 from marketdata.storage.trading_sessions import ensure_reach
 
+_EXCUSED = {"not_yet": "not published yet", "beyond_history": "before the history that the plan gives"}
+"""Kinds of errors that are no failure of a run, and how its warnings put them."""
+
 RunState = Literal["success", "partial", "failed", "dry_run"]
 
 
@@ -33,7 +36,8 @@ class RunReport:
     """A run's verdict and its sums; ``seconds`` from opening to closing, ``assets`` how many missed something.
 
     ``state``: success if nothing failed or was left undone; failed if something was to do and nothing was done, or no
-    plan was made; else partial. What the vendor has not published yet (``not_yet``) is a warning, not a failure.
+    plan was made; else partial. What the vendor has not published yet (``not_yet``) or its plan does not reach
+    (``beyond_history``) is a warning, not a failure.
     ``verified`` assets were compared with the vendor, ``differing`` of them differed; ``changed`` counts the bars that
     were corrected. ``naive_calls``: one for the whole history of each asset asked for.
     """
@@ -138,6 +142,7 @@ def pending_calls(connection: Connection, run_id: int, batch: int) -> list[Call]
 
 def close_run(connection: Connection, run_id: int) -> RunReport:
     """Sum up the run's calls, store the verdict, and return it; may be repeated. InvalidRequest for an unknown run."""
+    connection.execute(statement("digests/note_compared"), {"run_id": run_id, "batch": None})
     failed = connection.execute(statement("calls/list_failed"), {"run_id": run_id}).fetchall()
     warned = connection.execute(statement("calls/list_warnings"), {"run_id": run_id}).fetchall()
     with connection.cursor(row_factory=namedtuple_row) as cursor:
@@ -148,17 +153,18 @@ def close_run(connection: Connection, run_id: int) -> RunReport:
     sums = run._asdict()
     return RunReport(
         **{**sums, "warnings": (*sums["warnings"], *_warnings(symbols, warned))},
-        failed_symbols=tuple(failure for failure in symbols if failure.kind != "not_yet"),
+        failed_symbols=tuple(failure for failure in symbols if failure.kind not in _EXCUSED),
     )
 
 
 def _warnings(failures: Sequence[FailedSymbol], warned: Sequence[Sequence[object]]) -> list[str]:
     """The calls' warnings, repeated ones once with their number, and what is not published yet."""
     texts = [str(text) if calls == 1 else f"{text} ({calls} calls)" for text, calls in warned]
-    late = [failure.symbol for failure in failures if failure.kind == "not_yet"]
-    if late:
-        shown = ", ".join(late[:10]) + (f" and {len(late) - 10} more" if len(late) > 10 else "")
-        texts.append(f"not published yet: {shown}")
+    for kind, said in _EXCUSED.items():
+        symbols = [failure.symbol for failure in failures if failure.kind == kind]
+        if symbols:
+            shown = ", ".join(symbols[:10]) + (f" and {len(symbols) - 10} more" if len(symbols) > 10 else "")
+            texts.append(f"{said}: {shown}")
     return texts
 
 
