@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
 _REPORT_TASK = "close_run"
+_FIGURES = ("inserted", "changed", "quarantined")
 _SYMBOLS_SHOWN = 5
 _LONGEST_NOTE = 1_000  # what Airflow's column holds
 
@@ -35,7 +36,8 @@ def on_dag_run_failed(dag_run: DagRun) -> None:
 def note_of(dag_id: str, run_id: str, report: Mapping[str, Any]) -> str:
     """The note as Markdown, from what ``close_run`` returned (see ``marketdata.flows.history.published``)."""
     parts = [f"**{report['state']}**"]
-    figures = [f"{report[name]:,} {name}" for name in ("inserted", "changed", "quarantined") if name in report]
+    compared = ("verified", "differing") if report.get("verified") else ()
+    figures = [f"{report[name]:,} {name}" for name in (*compared, *_FIGURES) if name in report]
     if figures:
         parts.append(", ".join(figures))
     failed = [str(line).split(":")[0] for line in report.get("failed_symbols", [])]

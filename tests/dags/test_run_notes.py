@@ -15,6 +15,11 @@ def test_a_note_gives_verdict_figures_failed_symbols_and_where_the_report_is() -
     )
 
 
+def test_a_run_that_compared_says_how_many_assets_and_how_many_differed() -> None:
+    note = note_of("historical_backfill", "r", {**REPORT, "verified": 12, "differing": 1})
+    assert note.startswith("**partial** · 12 verified, 1 differing, 18,239 inserted")
+
+
 def test_a_run_that_was_never_opened_has_a_note_too() -> None:
     note = note_of("historical_daily", "r", {"state": "failed", "summary": "no run was opened"})
     assert note == "**failed** · [report](/dags/historical_daily/runs/r/tasks/close_run/xcom)"

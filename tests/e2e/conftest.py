@@ -22,9 +22,9 @@ DAG_ID = "historical_daily"
 RUN_SECONDS = 180.0
 
 _WIPE = """
-    truncate marketdata.bar_daily, marketdata.bar_revision, marketdata.coverage, marketdata.absence,
-        marketdata.fetch_failure, marketdata.quarantine, marketdata.entitlement, marketdata.ingest_call,
-        marketdata.ingest_run cascade
+    truncate marketdata.bar_daily, marketdata.bar_digest, marketdata.bar_revision, marketdata.coverage,
+        marketdata.absence, marketdata.fetch_failure, marketdata.quarantine, marketdata.entitlement,
+        marketdata.ingest_call, marketdata.ingest_run cascade
 """
 
 

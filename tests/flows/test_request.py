@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from marketdata.errors import InvalidRequest
@@ -57,4 +59,29 @@ def test_a_malformed_symbol_is_refused(symbol: object) -> None:
 def test_an_unknown_range_key_or_type_is_refused_with_what_exists(conf: dict[str, object], named: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         HistoryRequest.from_conf(conf)
+    assert named in refused.value.next_step
+
+
+def test_a_backfill_is_for_all_history_and_says_how_long_it_may_compare() -> None:
+    request = HistoryRequest.for_backfill({"symbols": ["AAPL"], "verify_hours": 6, "dry_run": True})
+    assert request == HistoryRequest("MAX", ("AAPL",), dry_run=True, verify_hours=6.0)
+    assert HistoryRequest.for_backfill({}) == HistoryRequest("MAX")
+
+
+@pytest.mark.parametrize(
+    ("conf", "named"),
+    [
+        ({"range": "1Y"}, "symbols, verify_hours, dry_run"),
+        ({"verify_hours": -0.1}, "0 (verify nothing) to 168"),
+        ({"verify_hours": 168.5}, "0 (verify nothing) to 168"),
+        ({"verify_hours": math.nan}, "0 (verify nothing) to 168"),
+        ({"verify_hours": "6"}, "0 (verify nothing) to 168"),
+        ({"verify_hours": True}, "0 (verify nothing) to 168"),
+        ({"symbols": ["AAPL\n"]}, "AAPL, BRK.B or X:BTCUSD"),
+        ({"dry_run": 1}, "true or false"),
+    ],
+)
+def test_a_malformed_backfill_is_refused_with_what_exists(conf: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        HistoryRequest.for_backfill(conf)
     assert named in refused.value.next_step

@@ -270,6 +270,16 @@ def test_one_failed_comparison_is_named_and_leaves_nothing_missing(loaded: Desk)
     assert "/ticker/MSFT/" in calls(loaded)[0], "what was not compared comes first"
 
 
+def test_what_failed_in_a_run_and_is_done_in_its_repetition_counts_as_compared(loaded: Desk) -> None:
+    loaded.simulator.admin.add_fault("status", match="/ticker/MSFT/", status=403)
+    assert backfill(loaded, "sunday").verified == 3
+    loaded.simulator.admin.clear_faults()
+    loaded.simulator.admin.forget_requests()
+    report = backfill(loaded, "sunday")  # cleared in Airflow: the same run again
+    assert (report.state, report.verified, len(calls(loaded))) == ("success", 4, 1)
+    assert loaded.query("select count(*) from coverage where compared_at is null") == [(0,)]
+
+
 @pytest.mark.fault("U15")
 @pytest.mark.promise("P7")
 def test_a_bar_that_comes_broken_is_quarantined_and_the_stored_one_kept(loaded: Desk) -> None:
