@@ -51,7 +51,8 @@ bursts of 429, and one answer breaks off in the middle; one stock splits, one ol
 badly is started again, at most twice. What is compared is what a chart shows, split-adjusted open, high, low, close and
 volume, with the world's own truth. The peers take adjusted prices from the vendor, as most users do, incremental on the
 bar's time; they never learn that the past changed. Our Sundays include the verification that finds it out. The peers
-are the smaller thing to write and to own, and serve well where the past never changes.
+are the smaller thing to write and to own, the loop may well be done sooner, and both serve well where the past never
+changes.
 
 tap-polygon is not among them: it is on no package index, only in its source repository. The loop on the vendor's
 official client with an upsert stands for what its users write.
