@@ -38,6 +38,19 @@ def test_a_symbol_answered_with_404_is_reported_once_and_followed_again_when_it_
     assert len(office.closes("MSFT")) > 15
 
 
+@pytest.mark.fault("U25")
+def test_a_404_for_a_former_ticker_does_not_end_the_tries_for_the_asset(make_office: Callable[..., Office]) -> None:
+    office = make_office("META")
+    office.at(FRIDAY, 18)
+    office.sync()
+    unknown = {"status": "NOT_FOUND", "message": "no"}
+    office.admin.add_fault("status", match="/ticker/FB/", status=404, body=unknown)
+    report = office.desk.run("5Y")
+    assert [(failed.symbol, failed.kind) for failed in report.failed_symbols] == [("META", "gone")]
+    assert office.desk.query("select count(*) from asset where inactive_since is not null") == [(0,)]
+    assert len(office.closes("META")) > 1_000
+
+
 def test_an_asset_that_somebody_removed_stays_removed(office: Office) -> None:
     office.desk.query("update asset set inactive_since = '2026-11-01' where symbol = 'MSFT' returning 1")
     office.sync()

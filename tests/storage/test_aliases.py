@@ -120,8 +120,8 @@ def test_days_before_the_first_known_ticker_are_nobodys(ledger: Ledger) -> None:
 
 
 def test_an_asset_answered_with_404_is_followed_no_more_until_a_sync_finds_it(ledger: Ledger) -> None:
-    assert ledger.warehouse.transact(aliases.mark_gone, 1, TODAY)
-    assert not ledger.warehouse.transact(aliases.mark_gone, 1, TODAY + DAY), "once"
+    assert ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY)
+    assert not ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY + DAY), "once"
     assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [2, 3]
     assert [one.asset_id for one in ledger.warehouse.transact(aliases.find_followed, None)] == [1, 2, 3]
     settle(ledger, 1)
@@ -149,8 +149,8 @@ def test_followed_assets_come_with_their_first_and_last_session(ledger: Ledger) 
 
 def test_a_gone_coin_is_tried_again_after_a_while(ledger: Ledger) -> None:
     ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
-    ledger.warehouse.transact(aliases.mark_gone, 4, TODAY)
-    ledger.warehouse.transact(aliases.mark_gone, 1, TODAY)
+    ledger.warehouse.transact(aliases.mark_gone, 4, "bitcoin", TODAY)
+    ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY)
     assert ledger.warehouse.transact(aliases.revive_coins, TODAY - DAY) == []
     assert ledger.warehouse.transact(aliases.revive_coins, TODAY) == ["X:BTCUSD"]
     assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [2, 3, 4]

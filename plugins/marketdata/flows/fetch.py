@@ -229,7 +229,7 @@ def _empty_market(call: Call, settled: bool) -> VendorError:
 def _record(services: Services, call: Call, error: VendorError) -> None:
     log.error("failed label=%s kind=%s call_id=%d %s", call.label, error.kind, call.call_id, error)
     if isinstance(error, Gone) and call.asset_id is not None:
-        services.warehouse.transact(mark_gone, call.asset_id, new_york_date(settings.now()))
+        services.warehouse.transact(mark_gone, call.asset_id, call.label, new_york_date(settings.now()))
     if call.purpose != "fill":
         services.warehouse.transact(fail_call, call, error)
         return

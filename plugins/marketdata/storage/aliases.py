@@ -128,9 +128,12 @@ def settle(connection: Connection, after: Succession, *, run_id: int, at: dateti
     return Settled(int(str(row[0])) if row else 0, displaced)
 
 
-def mark_gone(connection: Connection, asset_id: int, on: date) -> bool:
-    """End the daily tries for an asset that the vendor does not know; its history stays. False if they had ended."""
-    values = {"asset_id": asset_id, "on": on}
+def mark_gone(connection: Connection, asset_id: int, vendor_symbol: str, on: date) -> bool:
+    """End the daily tries for an asset whose present ``vendor_symbol`` the vendor does not know; its history stays.
+
+    False if they had ended, or if it is a former symbol of the asset.
+    """
+    values = {"asset_id": asset_id, "vendor_symbol": vendor_symbol, "on": on}
     return connection.execute(statement("aliases/mark_gone"), values).rowcount > 0
 
 
