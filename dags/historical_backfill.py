@@ -39,6 +39,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
+from marketdata.alerts import late_after
 from marketdata.flows.request import MOST_VERIFY_HOURS, HistoryRequest
 from marketdata.history_tasks import DEFAULTS, DRY_RUN, SYMBOLS, conf_of, fetch_and_close, store_plan
 from marketdata.timetables import SundayTimetable
@@ -58,6 +59,7 @@ VERIFY_HOURS = Param(
     start_date=pendulum.datetime(2003, 9, 14, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    deadline=late_after(minutes=1440),
     doc_md=__doc__,
     tags=["history"],
     default_args=DEFAULTS,

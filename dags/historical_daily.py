@@ -38,6 +38,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
+from marketdata.alerts import late_after
 from marketdata.domain.ranges import RANGES
 from marketdata.flows.request import HistoryRequest
 from marketdata.history_tasks import DEFAULTS, DRY_RUN, SYMBOLS, conf_of, fetch_and_close, store_plan
@@ -49,6 +50,7 @@ from marketdata.timetables import TradingDayTimetable
     start_date=pendulum.datetime(2003, 9, 10, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    deadline=late_after(minutes=360),
     doc_md=__doc__,
     tags=["history"],
     default_args=DEFAULTS,

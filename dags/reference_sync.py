@@ -34,7 +34,8 @@ from typing import Any
 import pendulum
 from airflow.sdk import TriggerRule, dag, get_current_context, task
 
-from marketdata.history_tasks import DEFAULTS, SYMBOLS, conf_of, judge_run
+from marketdata.alerts import late_after
+from marketdata.history_tasks import DEFAULTS, SYMBOLS, close_record, conf_of, judge_run
 from marketdata.timetables import TradingDayTimetable
 
 
@@ -43,6 +44,7 @@ from marketdata.timetables import TradingDayTimetable
     start_date=pendulum.datetime(2003, 9, 10, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    deadline=late_after(minutes=120),
     doc_md=__doc__,
     tags=["reference"],
     default_args=DEFAULTS,
@@ -67,12 +69,7 @@ def reference_sync() -> None:
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def close_run() -> dict[str, Any]:
         """Sum up what was stored, what failed and why; set the run's state."""
-        from marketdata.flows import history
-        from marketdata.flows.services import open_services
-
-        run = get_current_context()["dag_run"]
-        with open_services() as services:
-            return history.published(history.close_run(services, dag_id=run.dag_id, airflow_run_id=run.run_id))
+        return close_record(get_current_context()["dag_run"])
 
     closed = close_run()
     sync_reference() >> closed

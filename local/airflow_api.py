@@ -28,6 +28,15 @@ class AirflowApi:
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         """One request below ``/api/v2``; logs in when there is no valid login. HTTP errors are returned, not raised."""
+        return self._logged_in(method, f"api/v2/{path}", body)
+
+    def read(self, path: str) -> Any:  # noqa: ANN401 - whatever the page holds
+        """The JSON of a page that a plugin serves, with this login; raises StackError for anything else."""
+        answer = self._logged_in("GET", path, None)
+        _expect_ok(answer, f"page {path}")
+        return answer.json()
+
+    def _logged_in(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
         answer = self._send(method, path, body)
         if answer.status_code == requests.codes.unauthorized:
             self._log_in()
@@ -35,7 +44,7 @@ class AirflowApi:
         return answer
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
-        return self._session.request(method, f"{self.url}/api/v2/{path}", json=body, timeout=30, allow_redirects=False)
+        return self._session.request(method, f"{self.url}/{path}", json=body, timeout=30, allow_redirects=False)
 
     def _log_in(self) -> None:
         login = {"username": self.user, "password": self.password}
@@ -47,7 +56,7 @@ class AirflowApi:
     def is_healthy(self) -> bool:
         """Whether the API answers and sees a live scheduler and DAG processor."""
         try:
-            answer = self._send("GET", "monitor/health", None)
+            answer = self._send("GET", "api/v2/monitor/health", None)
         except requests.RequestException:
             return False
         parts = answer.json() if answer.ok else {}
@@ -62,7 +71,14 @@ class AirflowApi:
 
     def unpause(self, dag_id: str) -> bool:
         """Let the DAG's schedule run; False while Airflow has not parsed the DAG yet."""
-        answer = self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
+        return self._set_paused(dag_id, paused=False)
+
+    def pause(self, dag_id: str) -> bool:
+        """Let the DAG start no further run; False while Airflow has not parsed the DAG yet."""
+        return self._set_paused(dag_id, paused=True)
+
+    def _set_paused(self, dag_id: str, *, paused: bool) -> bool:
+        answer = self.call("PATCH", f"dags/{dag_id}", {"is_paused": paused})
         if answer.status_code == requests.codes.not_found:
             return False
         _expect_ok(answer, f"DAG {dag_id}")
@@ -100,6 +116,13 @@ class AirflowApi:
             f"its state is {state}",
             f"look at {self.url}/dags/{dag_id}/runs/{run_id}",
         )
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run, at most 100, with their states and times."""
+        answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
+        _expect_ok(answer, f"tasks of {run_id}")
+        found: list[dict[str, Any]] = answer.json()["task_instances"]
+        return found
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:  # noqa: ANN401 - whatever the task returned
         """What a task of the run returned, or None when it returned nothing."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -115,6 +115,46 @@ def _monday_evening(world: World) -> None:
 def _tuesday_noon(world: World) -> None:
     world.admin.correct_bar("AAPL", date(2026, 11, 23), v=51234567.0, n=612345.0)
     world.at(datetime.fromisoformat("2026-11-24T18:00:00+00:00"))
+
+
+TICKING = """\
+update asset set created_at = '2026-11-20';
+insert into realtime_feed (vendor, feed, way, cadence_minutes, delay_seconds, note, decided_at) values
+    ('polygon', 'latest', 'snapshot', 1, 0, '', now()), ('coingecko', 'latest', 'simple_price', 5, 0, '', now());
+insert into latest_price (asset_id, at, fetched_at, seen_at, run_id, price, session, delayed, source)
+    select asset_id, s.at, s.at, s.at, 1, 100, '2026-11-24', false, 'polygon'
+    from asset cross join lateral (
+        select timestamptz '2026-11-24 17:59:04+00' - interval '1 minute' * case symbol when 'MSFT' then 7 else 0 end
+            as at
+    ) as s;
+"""
+
+
+def _tick(world: World) -> None:
+    with psycopg.connect(world.dsn, options="-c search_path=marketdata") as connection:
+        connection.execute(TICKING)
+
+
+def _leave_out_microsoft(world: World) -> None:
+    from marketdata.domain.alerting import Trouble
+    from marketdata.storage.alerts import update_alerts
+    from marketdata.storage.warehouse import Warehouse
+
+    noon = datetime.fromisoformat("2026-11-24T18:00:00+00:00")
+    found = Trouble(
+        "assets_left_out",
+        "polygon",
+        "warn",
+        noon - timedelta(minutes=7),
+        ("latest",),
+        7.0,
+        4.0,
+        ("MSFT",),
+        cause="polygon answers, at 2026-11-24 12:59 New York last, and gives no price for them",
+        next_step="see their vendor symbols, and marketdata.quarantine for prices that were refused",
+    )
+    with Warehouse.open(world.dsn) as warehouse:
+        warehouse.transact(update_alerts, [found], held=(), ended={}, now=noon, runbooks="docs/runbooks")
 
 
 SECTIONS = (
@@ -255,6 +295,27 @@ SECTIONS = (
             "marketdata data-migration file old.csv --spec old.toml --json",
             _raise_old_system,
             "marketdata data-migration legacy",
+        ),
+    ),
+    Section(
+        "freshness",
+        "How old prices, hours and daily bars are, in trading time: at night, on weekends and on holidays nothing grows"
+        " old. The DAG `freshness_watch` judges the same and sends alerts; this command needs no Airflow, so that from"
+        " cron on another machine it notices a scheduler that is dead. `MARKETDATA_STALE_AFTER` sets the ages.\n\n"
+        "Here realtime is running and the vendor leaves one asset out; Monday's daily run was done for one asset only.",
+        (_tick, "marketdata freshness"),
+    ),
+    Section(
+        "alerts",
+        "What `freshness_watch` found wrong: open alerts with cause and next step, those of the last week, silences,"
+        " and messages that no receiver took yet. `marketdata alerts` alone is the list. What the keys mean, and who"
+        " is told, is in [alerting.md](alerting.md).",
+        (
+            _leave_out_microsoft,
+            "marketdata alerts list",
+            'marketdata alerts silence assets_left_out:polygon --until 2026-12-01 --reason "vendor asked" --who ops',
+            "marketdata alerts unsilence 1",
+            "marketdata alerts test",
         ),
     ),
 )

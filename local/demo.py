@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -17,7 +18,9 @@ from rich.table import Table
 from local.addresses import Addresses
 from local.airflow import ROOT
 from local.airflow_api import AirflowApi
+from local.demo_realtime import REPORTING_TASKS, print_prices, run_ticks
 from local.processes import StackError
+from local.simulator.admin import SimulatorAdmin
 from local.stack import Stack
 from marketdata.errors import MarketDataError
 
@@ -27,6 +30,13 @@ REFERENCE = "reference_sync"
 WEEKLY = "historical_backfill"
 _PARSE_SECONDS = 120.0
 _RUN_SECONDS = 600.0
+_PASSED_ON = (
+    "MARKETDATA_CRYPTO_HOURS",
+    "MARKETDATA_STALE_AFTER",
+    "MARKETDATA_NOTIFIERS",
+    "MARKETDATA_RUNBOOKS",
+    "AIRFLOW_CONN_APPRISE_DEFAULT",
+)
 _FIGURES = {
     "records received": "received",
     "inserted": "inserted",
@@ -47,7 +57,7 @@ def timed(name: str) -> Iterator[None]:
     except BaseException:
         console.print(f"  [red]✗[/] {name}")
         raise
-    console.print(f"  [green]✓[/] {name:<28}{time.monotonic() - started:6.1f} s")
+    console.print(f"  [green]✓[/] {name:<36}{time.monotonic() - started:6.1f} s")
 
 
 def say(text: str) -> None:
@@ -56,7 +66,7 @@ def say(text: str) -> None:
 
 
 def run_demo(stack: Stack) -> int:
-    """Bring the stack up, run the history job through the scheduler, and report; the exit code."""
+    """Bring the stack up, run history and one tick of realtime through the scheduler, and report; the exit code."""
     started = time.monotonic()
     console.print("[bold]Starting the stack[/]")
     addresses = stack.up(say)
@@ -70,6 +80,9 @@ def run_demo(stack: Stack) -> int:
         unpause(api, {DAG_ID})
         reports = run_and_wait(api, DAG_ID, known)
     print_reports(reports)
+    unpause(api, set(REPORTING_TASKS))
+    run_ticks(api, SimulatorAdmin(addresses.SIMULATOR_URL), timed)
+    print_prices(api, console)
     unpause(api, {path.stem for path in (ROOT / "dags").glob("*.py")})
     console.print(f"{WEEKLY} was unpaused last: its newest Sunday compares what is stored, in the background.")
     print_addresses(addresses, stack.home)
@@ -181,6 +194,7 @@ def main() -> int:
         HOME,
         executor="CeleryExecutor" if celery else "LocalExecutor",
         workers=options.workers if celery else 0,
+        airflow_settings={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         step=timed,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: nothing half started stays

@@ -1,6 +1,7 @@
 """Pages that are made from the code: ``python -m local.docs`` writes them, ``--check`` compares them.
 
-``docs/dags.md`` from the DAG files' docstrings, ``docs/data-dictionary.md`` from the comments in the migrations.
+``docs/dags.md`` from the DAG files' docstrings, ``docs/data-dictionary.md`` from the comments in the migrations,
+``docs/metrics.md`` from the registry of metrics, ``docs/cache.md`` from the registry of the cache's keys.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+
+from local.cache_page import cache_page
+from local.metrics_page import metrics_page
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGS = ROOT / "dags"
@@ -59,7 +63,12 @@ def data_dictionary() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"dags.md": dag_page, "data-dictionary.md": data_dictionary}
+PAGES = {
+    "cache.md": cache_page,
+    "dags.md": dag_page,
+    "data-dictionary.md": data_dictionary,
+    "metrics.md": metrics_page,
+}
 
 
 def main() -> None:

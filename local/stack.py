@@ -39,7 +39,7 @@ class Stack:
     """The stack of one directory. ``environ`` is where the user's own addresses and ports are looked for.
 
     ``postgres_settings`` go over the server's defaults, ``simulator_options`` behind its command line; ``executor`` and
-    ``workers`` are Airflow's.
+    ``workers`` are Airflow's, and ``airflow_settings`` go over the environment of its processes.
     """
 
     home: Path
@@ -48,6 +48,7 @@ class Stack:
     simulator_options: Sequence[str] = ()
     executor: str = "LocalExecutor"
     workers: int = 0
+    airflow_settings: Mapping[str, str] = field(default_factory=dict)
     step: Step = _silent
     _started: list[Path] = field(default_factory=list, init=False)
     _given_up: threading.Event = field(default_factory=threading.Event, init=False)
@@ -114,7 +115,7 @@ class Stack:
                 port=port,
                 metadata_dsn=metadata_dsn,
                 secrets=secrets,
-                services=services(addresses),
+                services={**services(addresses), **self.airflow_settings},
                 executor=self.executor,
                 workers=self.workers,
                 broker=self._broker(addresses.REDIS_URL),

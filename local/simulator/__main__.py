@@ -23,6 +23,7 @@ def read_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another seed is another world")
     parser.add_argument("--universe", type=Path, default=UNIVERSE, help="the assets that exist, as CSV")
     parser.add_argument("--extra-stocks", type=int, default=0, help="so many synthetic tickers besides")
+    parser.add_argument("--extra-coins", type=int, default=0, help="so many synthetic coins besides")
     parser.add_argument("--replay", type=Path, action="append", default=[], help="folder of recorded answers")
     parser.add_argument("--now", type=datetime.fromisoformat, help="freeze the vendors' clock at this ISO instant")
     parser.add_argument("--state-file", type=Path, help="where to write the addresses as JSON once it listens")
@@ -35,6 +36,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         universe=arguments.universe,
         extra_stocks=arguments.extra_stocks,
+        extra_coins=arguments.extra_coins,
         now=arguments.now,
         replay=tuple(arguments.replay),
     )

@@ -149,12 +149,20 @@ class SimulatorAdmin:
         """The company's dividends whose ``ex_date`` has come, oldest first; fields as in ``add_dividend``."""
         return self._truth("/truth/dividends", {"ticker": ticker, "on": on})
 
-    def prepare(self, key: str, targets: Sequence[str], *, gzip: bool = True) -> dict[str, int]:
+    def leave_out(self, symbols: Sequence[str]) -> None:
+        """Snapshots, last trades and coin prices know nothing of these tickers and coin ids; none: of all again."""
+        self._call("POST", "/left-out", {"symbols": list(symbols)})
+
+    def prepare(
+        self, key: str, targets: Sequence[str], *, gzip: bool = True, minutes: Sequence[datetime] = ()
+    ) -> dict[str, int]:
         """Compute the answers to these targets (path and query, prefix included) beforehand, for one key.
 
-        They are served as they are until the clock, a key or the world changes. ``gzip`` must be what the client asks.
+        They are served as they are until the clock is set, or a key or the world changes. With ``minutes`` an answer
+        is made for each of these minutes of a clock that runs, as of the instant given, and served during that minute
+        only. ``gzip`` must be what the client asks.
         """
-        body = {"key": key, "targets": list(targets), "gzip": gzip}
+        body = {"key": key, "targets": list(targets), "gzip": gzip, "minutes": [at.isoformat() for at in minutes]}
         return cast("dict[str, int]", self._call("POST", "/prepare", body, timeout=3600.0))
 
     def _truth(self, path: str, question: Mapping[str, object]) -> list[dict[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from local.simulator.noise import key_of
 
 DEAD_SINCE = date(2017, 1, 20)
+EXTRA_FIRST = date(2018, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,21 @@ def load_coins(rows: list[dict[str, str]], facts: dict[str, Any], seed: int) -> 
     for coin_id, known in facts["dead_coins"].items():
         key = key_of(seed, "coin", coin_id)
         yield Coin(coin_id, known["symbol"], known["name"], DEAD_SINCE, key, 0.0, 0.0, 0.0)
+
+
+def extra_coin(number: int, seed: int) -> Coin:
+    """Synthetic coin ``number``: a small one, some worth far less than a cent."""
+    key = key_of(seed, "extra coin", number)
+    return Coin(
+        coin_id=f"synthetic-coin-{number:05d}",
+        symbol=f"sc{number}",
+        name=f"Synthetic Coin {number}",
+        listed_on=EXTRA_FIRST + timedelta(days=key % 1_500),
+        key=key,
+        price=float(f"{10.0 ** (key // 1_500 % 700 / 100 - 5):.4g}"),
+        volume=float(10_000 + key % 5_000_000),
+        supply=1e8,
+    )
 
 
 def _coin(row: dict[str, str], facts: dict[str, Any], seed: int) -> Coin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,18 +81,30 @@ class CoinWorld:
 
     def price(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
         """Prices at instants (milliseconds)."""
-        prices = self._dollars(coin, at)
+        prices: Floats = self.prices([coin], at, currency)[0]
+        return prices
+
+    def prices(self, coins: Sequence[Coin], at: Ints, currency: str = "usd") -> Floats:
+        """Prices of coins by instants (milliseconds)."""
+        prices = _dollars(coins, at)
+        place = {coin.coin_id: row for row, coin in enumerate(coins)}
         for correction in self._corrections:
-            if correction.coin_id == coin.coin_id:
-                prices[at == correction.at_ms] = correction.price
+            if correction.coin_id in place:
+                prices[place[correction.coin_id], at == correction.at_ms] = correction.price
         return prices * self._rate(currency, at)
 
     def volume_24h(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
         """Turnover of the 24 hours before each instant."""
-        key = keys([coin.key])
-        swing = 0.5 * wave(key, at, 20 * DAY_MS, SALT_VOLUME)[0] + 0.2 * wave(key, at, DAY_MS, SALT_VOLUME)[0]
-        volume: Floats = coin.volume * np.exp(swing) * self._rate(currency, at)
+        volume: Floats = self.volumes_24h([coin], at, currency)[0]
         return volume
+
+    def volumes_24h(self, coins: Sequence[Coin], at: Ints, currency: str = "usd") -> Floats:
+        """Turnover of coins by instants (milliseconds), each of the 24 hours before it."""
+        key = keys([coin.key for coin in coins])
+        swing = 0.5 * wave(key, at, 20 * DAY_MS, SALT_VOLUME) + 0.2 * wave(key, at, DAY_MS, SALT_VOLUME)
+        usual = np.array([[coin.volume] for coin in coins])
+        volumes: Floats = usual * np.exp(swing) * self._rate(currency, at)
+        return volumes
 
     def market_cap(self, coin: Coin, at: Ints, currency: str = "usd") -> Floats:
         """Price times the coins in circulation."""
@@ -104,16 +116,19 @@ class CoinWorld:
         off: Ints = (spread * width_ms).astype(np.int64)
         return off
 
-    def _dollars(self, coin: Coin, at: Ints) -> Floats:
-        key = keys([coin.key])
-        swing = sum(share * wave(key, at, period, salt) for salt, (period, share) in enumerate(WAVES))
-        path: Floats = np.log(coin.price) + YEARLY_DRIFT * (at - ANCHOR_MS) / YEAR_MS + VOLATILITY * swing
-        return np.exp(path).reshape(-1)
-
     def _rate(self, currency: str, at: Ints) -> Floats:
         if currency in COIN_RATES:
-            return 1.0 / self._dollars(self.coins[COIN_RATES[currency]], at)
+            rate: Floats = 1.0 / _dollars([self.coins[COIN_RATES[currency]]], at)[0]
+            return rate
         return np.full(len(at), FIXED_RATES[currency])
+
+
+def _dollars(coins: Sequence[Coin], at: Ints) -> Floats:
+    key = keys([coin.key for coin in coins])
+    swing = sum(share * wave(key, at, period, salt) for salt, (period, share) in enumerate(WAVES))
+    level = np.log(np.array([[coin.price] for coin in coins]))
+    path: Floats = level + YEARLY_DRIFT * (at - ANCHOR_MS) / YEAR_MS + VOLATILITY * swing
+    return np.exp(path)
 
 
 def listed_ms(coin: Coin) -> int:

@@ -46,6 +46,7 @@ class CoinView:
     world: CoinWorld
     plan: Plan
     now: datetime
+    left_out: frozenset[str] = frozenset()
 
     @property
     def now_ms(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def _chosen(request: Request, view: CoinView) -> list[Coin]:
 
     Of the coins that share a symbol only the largest is meant, unless ``include_tokens`` says ``all``.
     """
-    coins = view.world.coins.values()
+    coins = [coin for coin in view.world.coins.values() if coin.coin_id not in view.left_out]
     for parameter, field in (("ids", "coin_id"), ("names", "name"), ("symbols", "symbol")):
         if text := request.query.get(parameter):
             wanted = {word.strip().lower() for word in text.split(",")}
@@ -100,29 +100,39 @@ def answer_simple_price(request: Request, view: CoinView) -> Response:
         raise coingecko_plain_error(422, "Missing parameter vs_currencies")
     if not any(query.get(name) for name in ("ids", "names", "symbols")):
         raise coingecko_plain_error(422, "Missing parameter ids")
-    known = [currency for currency in currencies if view.world.knows_currency(currency)]
-    return _json({coin.coin_id: _simple(request, view, coin, known) for coin in _chosen(request, view)}, 30)
+    chosen = _chosen(request, view)
+    rows: dict[str, JsonObject] = {coin.coin_id: {} for coin in chosen}
+    living = [coin for coin in chosen if coin.price]
+    for currency in currencies if living else ():
+        if view.world.knows_currency(currency):
+            _add_currency(request, view, living, currency, rows)
+    if query.get("include_last_updated_at") == "true":
+        for coin in living:
+            rows[coin.coin_id]["last_updated_at"] = _updated_ms(view) // 1000
+    return _json(rows, 30)
 
 
-def _simple(request: Request, view: CoinView, coin: Coin, currencies: Iterable[str]) -> JsonObject:
-    if not coin.price:
-        return {}
+def _add_currency(
+    request: Request, view: CoinView, coins: Sequence[Coin], currency: str, rows: dict[str, JsonObject]
+) -> None:
+    """The coins' figures in one currency, all coins at once."""
     query, world = request.query, view.world
-    updated = view.now_ms // UPDATED_EVERY_MS * UPDATED_EVERY_MS
-    at = np.array([updated - DAY_MS, updated], dtype=np.int64)
-    row: JsonObject = {}
-    for currency in currencies:
-        before, price = world.price(coin, at, currency).tolist()
+    at = np.array([_updated_ms(view) - DAY_MS, _updated_ms(view)], dtype=np.int64)
+    prices = world.prices(coins, at, currency)
+    volumes = world.volumes_24h(coins, at, currency)[:, 1].tolist()
+    for coin, (before, price), volume in zip(coins, prices.tolist(), volumes, strict=True):
+        row = rows[coin.coin_id]
         row[currency] = _rounded(price, query.get("precision"))
         if query.get("include_market_cap") == "true":
-            row[f"{currency}_market_cap"] = float(world.market_cap(coin, at, currency)[1])
+            row[f"{currency}_market_cap"] = price * coin.supply
         if query.get("include_24hr_vol") == "true":
-            row[f"{currency}_24h_vol"] = float(world.volume_24h(coin, at, currency)[1])
+            row[f"{currency}_24h_vol"] = volume
         if query.get("include_24hr_change") == "true":
             row[f"{currency}_24h_change"] = (price / before - 1) * 100
-    if query.get("include_last_updated_at") == "true":
-        row["last_updated_at"] = updated // 1000
-    return row
+
+
+def _updated_ms(view: CoinView) -> int:
+    return view.now_ms // UPDATED_EVERY_MS * UPDATED_EVERY_MS
 
 
 def _rounded(price: float, precision: str | None) -> int | float:
@@ -157,7 +167,7 @@ def answer_markets(request: Request, view: CoinView) -> Response:
 
 
 def _market_row(request: Request, view: CoinView, coin: Coin, currency: str, rank: int) -> JsonObject:
-    updated = view.now_ms // UPDATED_EVERY_MS * UPDATED_EVERY_MS
+    updated = _updated_ms(view)
     row: JsonObject = {
         "id": coin.coin_id,
         "symbol": coin.symbol,

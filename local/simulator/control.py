@@ -33,6 +33,7 @@ class Control:
             ("POST", "/clock"): self._set_clock,
             ("POST", "/keys"): self._put_key,
             ("DELETE", "/keys"): self._remove_key,
+            ("POST", "/left-out"): self._leave_out,
             **Story(engine).routes,
         }
 
@@ -94,10 +95,19 @@ class Control:
         self.engine.keyring.remove(body["key"])
         return {}
 
+    def _leave_out(self, body: Body) -> object:
+        self.engine.prepared.clear()
+        self.engine.left_out = frozenset(body["symbols"])
+        return {}
+
     async def _prepare(self, body: Body, address: str) -> object:
         """Compute the answers to ``targets`` for ``key``; other requests are served in between."""
+        named = [datetime.fromisoformat(text) for text in body.get("minutes", ())]
+        minutes: list[datetime] | list[None] = named or [None]
+        wanted = [(target, minute) for target in body["targets"] for minute in minutes]
         total = 0
-        for target in body["targets"]:
-            total += self.engine.prepare(target, body["key"], address, takes_gzip=body.get("gzip", True))
+        for target, minute in wanted:
+            gzip = body.get("gzip", True)
+            total += self.engine.prepare(target, body["key"], address, takes_gzip=gzip, minute=minute)
             await asyncio.sleep(0)
-        return {"answers": len(body["targets"]), "bytes": total}
+        return {"answers": len(wanted), "bytes": total}

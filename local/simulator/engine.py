@@ -39,6 +39,7 @@ class Options:
     seed: int = 1
     universe: Path = UNIVERSE
     extra_stocks: int = 0
+    extra_coins: int = 0
     now: datetime | None = None
     replay: tuple[Path, ...] = ()
 
@@ -58,7 +59,12 @@ class Engine:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        universe = load_universe(options.universe, seed=options.seed, extra_stocks=options.extra_stocks)
+        universe = load_universe(
+            options.universe,
+            seed=options.seed,
+            extra_stocks=options.extra_stocks,
+            extra_coins=options.extra_coins,
+        )
         self.stocks = StockWorld(universe)
         self.coins = CoinWorld(universe)
         self.clock = Clock()
@@ -67,7 +73,8 @@ class Engine:
         self.journal = Journal()
         self.replay = Replay(options.replay) if options.replay else None
         midnights()  # computed once, here rather than in the first answer
-        self.prepared: dict[tuple[str, str, bool], tuple[bytes, bytes]] = {}
+        self.prepared: dict[tuple[str, str, bool, datetime | None], tuple[bytes, bytes]] = {}
+        self.left_out: frozenset[str] = frozenset()
         self.reset()
 
     def reset(self) -> None:
@@ -77,6 +84,7 @@ class Engine:
         self.keyring.reset()
         self.faults.clear()
         self.journal.clear()
+        self.left_out = frozenset()
         self.set_clock(self.options.now)
 
     def set_clock(self, instant: datetime | None, *, running: bool = False) -> None:
@@ -132,7 +140,8 @@ class Engine:
         return self.clock.now() + timedelta(seconds=skew)
 
     def _prepared(self, request: Request, credential: Credential, takes_gzip: bool) -> tuple[bytes, bytes] | None:
-        ready = self.prepared.get((credential.key, request.target, takes_gzip))
+        asked = (credential.key, request.target, takes_gzip)
+        ready = self.prepared.get((*asked, None)) or self.prepared.get((*asked, _minute_of(self.clock.now())))
         if ready is not None:
             admit(request, credential, self.keyring, self.clock.now())
         return ready
@@ -149,22 +158,26 @@ class Engine:
 
     def _route(self, request: Request, credential: Credential, plan: Plan, now: datetime) -> Response:
         if request.vendor == "massive":
-            return answer_massive(request, DayView(self.stocks, plan, now))
+            return answer_massive(request, DayView(self.stocks, plan, now, self.left_out))
         used = self.keyring.credits_used(credential.key, now)
-        return answer_coingecko(request, CoinView(self.coins.known_at(now), plan, now), used)
+        return answer_coingecko(request, CoinView(self.coins.known_at(now), plan, now, self.left_out), used)
 
-    def prepare(self, target: str, key: str, address: str, *, takes_gzip: bool) -> int:
-        """Compute an answer now, so that serving it costs nothing later; the size of its body."""
+    def prepare(self, target: str, key: str, address: str, *, takes_gzip: bool, minute: datetime | None = None) -> int:
+        """Compute an answer now, so that serving it costs nothing later; the size of its body.
+
+        With ``minute`` it is the answer at that instant of the vendors' clock, and served during its minute only.
+        """
         prefix = "authorization" if not target.startswith("/coingecko") else _key_header(target)
         value = f"Bearer {key}" if prefix == "authorization" else key
         head = Head("GET", target, {prefix: value} if key else {})
         request = read_request(head, address)
         credential = read_credential(request)
         plan = self.keyring.plans.get(key, self.keyring.keyless)
-        response = self._route(request, credential, plan, self.clock.now())
+        now = self.clock.now() if minute is None else minute
+        response = self._route(request, credential, plan, now)
         response = _with_vendor_headers(request, response)
-        ready = encode(response, takes_gzip=takes_gzip, now=self.clock.now(), keep_alive=True)
-        self.prepared[key, target, takes_gzip] = ready
+        ready = encode(response, takes_gzip=takes_gzip, now=now, keep_alive=True)
+        self.prepared[key, target, takes_gzip, None if minute is None else _minute_of(minute)] = ready
         return len(ready[1])
 
 
@@ -181,6 +194,10 @@ def read_request(head: Head, address: str, body: bytes = b"") -> Request:
             vendor, path = name, path.removeprefix(prefix) or "/"
             break
     return Request(head.method, head.target, vendor, path, parts.query, head.headers, body, address)
+
+
+def _minute_of(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
 
 
 def _key_header(target: str) -> str:

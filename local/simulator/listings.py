@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from local.simulator.actions import Dividend, Split
-from local.simulator.coin_listings import Coin, load_coins
+from local.simulator.coin_listings import Coin, extra_coin, load_coins
 from local.simulator.noise import key_of
 
 UNIVERSE = Path(__file__).parents[1] / "universe.csv"
@@ -92,8 +92,8 @@ class Universe:
         return rows[-1] if rows else None
 
 
-def load_universe(path: Path = UNIVERSE, *, seed: int = 1, extra_stocks: int = 0) -> Universe:
-    """Read the universe file and ``world.toml``; add ``extra_stocks`` synthetic tickers."""
+def load_universe(path: Path = UNIVERSE, *, seed: int = 1, extra_stocks: int = 0, extra_coins: int = 0) -> Universe:
+    """Read the universe file and ``world.toml``; add ``extra_stocks`` synthetic tickers, ``extra_coins`` coins."""
     facts = tomllib.loads(WORLD.read_text(encoding="utf-8"))
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -106,7 +106,8 @@ def load_universe(path: Path = UNIVERSE, *, seed: int = 1, extra_stocks: int = 0
     splits = [_split(row) for row in facts["splits"] if row["ticker"] in known]
     splits += [split for listing in extra if (split := _extra_split(listing)) is not None]
     dividends = [_dividend(row) for row in facts["dividends"] if row["ticker"] in known]
-    return Universe.of([*listings, *extra], tuple(load_coins(rows, facts, seed)), splits, dividends)
+    coins = [*load_coins(rows, facts, seed), *(extra_coin(number, seed) for number in range(extra_coins))]
+    return Universe.of([*listings, *extra], coins, splits, dividends)
 
 
 def _index(listings: Sequence[Listing], name: str) -> dict[str, tuple[int, ...]]:

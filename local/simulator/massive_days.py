@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cached_property
 
@@ -39,6 +39,8 @@ class DayView:
     world: StockWorld
     plan: Plan
     now: datetime
+    left_out: frozenset[str] = frozenset()
+    _drawn: dict[tuple[bytes, date], Bars] = field(default_factory=dict, compare=False)
 
     @cached_property
     def today(self) -> date:
@@ -113,7 +115,7 @@ class DayView:
 
     def _so_far(self, rows: Ints, day: date) -> Bars:
         """One bar a listing from the regular minutes that are over; its volume includes the pre-market."""
-        minutes = minute_bars(self.world, rows, day, self.now)
+        minutes = self.all_minutes(rows, day)
         done = max((self.seen_until - new_york_ms(day, PRE_MARKET)) // MINUTE_MS, 0)
         regular = minutes[:, PRE_MINUTES : min(done, PRE_MINUTES + regular_minutes(day))]
         traded = minutes[:, :done]
@@ -131,6 +133,14 @@ class DayView:
             trades=np.where(traded.present, traded.trades, 0).sum(axis=1),
             present=np.asarray(present),
         )
+
+    def all_minutes(self, rows: Ints, day: date) -> Bars:
+        """The minutes of a session, seen or not; the last ones drawn are kept, for a board looks at them twice."""
+        key = (rows.tobytes(), day)
+        if key not in self._drawn:
+            self._drawn.clear()
+            self._drawn[key] = minute_bars(self.world, rows, day, self.now)
+        return self._drawn[key]
 
     def minutes_of(self, row: int, day: date, adjust: bool) -> Series:
         """Minute bars of one listing on one session, those that are over; empty when it did not trade."""

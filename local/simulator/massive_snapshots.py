@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +42,15 @@ class Quote:
         return float(str(self.previous["c"]))
 
 
-def quotes_of(view: DayView, tickers: Sequence[str] | None) -> list[Quote]:
+def quotes_of(view: DayView, tickers: Collection[str] | None) -> list[Quote]:
     """The listed tickers' quotes in the order of the universe, or all; unknown ones are left out."""
     day = snapshot_session(view)
     rows = [
         row
         for row, listing in enumerate(view.world.universe.listings)
-        if (tickers is None or listing.ticker in tickers) and listing.active_on(day)
+        if (tickers is None or listing.ticker in tickers)
+        and listing.ticker not in view.left_out
+        and listing.active_on(day)
     ]
     board = draw_board(view, np.array(rows, dtype=np.int64))
     return [_quote(view, board, at) for at in range(len(rows))]
@@ -88,8 +90,9 @@ def decimal(volume: float) -> str:
 def answer_all(request: Request, view: DayView) -> Response:
     """``…/tickers``: the whole market, or ``tickers=A,B``."""
     listed = request.query.get("tickers")
-    quotes = quotes_of(view, listed.split(",") if listed else None)
-    rows = [_v2(quote, view) for quote in quotes]
+    quotes = quotes_of(view, frozenset(listed.split(",")) if listed else None)
+    phase = trading_phase(view)
+    rows = [_v2(quote, view, phase) for quote in quotes]
     status = "OK" if view.plan.delay_minutes == 0 else "DELAYED"
     return Response(200, dump({"status": status, "count": len(rows), "tickers": rows}))
 
@@ -98,14 +101,17 @@ def answer_one(request: Request, view: DayView) -> Response:
     """``…/tickers/{ticker}``; 404 for an unknown one."""
     ticker = request.segments[-1]
     view.refuse_denied(ticker, request)
-    quotes = quotes_of(view, [ticker])
+    quotes = quotes_of(view, {ticker})
     if not quotes:
         raise massive_error(404, "Ticker not found.", request.request_id)
     status = "OK" if view.plan.delay_minutes == 0 else "DELAYED"
-    return Response(200, dump({"status": status, "request_id": request.request_id, "ticker": _v2(quotes[0], view)}))
+    return Response(
+        200,
+        dump({"status": status, "request_id": request.request_id, "ticker": _v2(quotes[0], view, trading_phase(view))}),
+    )
 
 
-def _v2(quote: Quote, view: DayView) -> JsonObject:
+def _v2(quote: Quote, view: DayView, phase: str) -> JsonObject:
     percent = round(quote.change / quote.previous_close * 100, 4) if quote.previous_close else 0
     row: JsonObject = {
         "ticker": quote.ticker,
@@ -123,7 +129,7 @@ def _v2(quote: Quote, view: DayView) -> JsonObject:
             "ds": decimal(quote.size),
             "t": quote.at_ns,
             "x": 4,
-            "c": _conditions(quote, view),
+            "c": _conditions(quote, phase),
             "i": str(quote.at_ns % 10**6),
         }
     if "last_quote" in view.plan.capabilities and quote.at_ns:
@@ -133,10 +139,10 @@ def _v2(quote: Quote, view: DayView) -> JsonObject:
     return row
 
 
-def _conditions(quote: Quote, view: DayView) -> list[int]:
+def _conditions(quote: Quote, phase: str) -> list[int]:
     """12 is an extended-hours print, 37 an odd lot, 14 and 41 say nothing bad."""
     odd = [37] if quote.size < 100 else []
-    return ([12] if trading_phase(view) != "open" else [14, 41]) + odd
+    return ([12] if phase != "open" else [14, 41]) + odd
 
 
 def answer_universal(request: Request, view: DayView) -> Response:
@@ -149,7 +155,7 @@ def answer_universal(request: Request, view: DayView) -> Response:
     wanted = sorted(set(listed)) or sorted(_listed_tickers(view))
     start = int(query.get("offset", "0"))
     page = wanted[start : start + limit]
-    quotes = {quote.ticker: quote for quote in quotes_of(view, page)}
+    quotes = {quote.ticker: quote for quote in quotes_of(view, set(page))}
     phase = trading_phase(view)
     rows = [_v3(quotes[ticker], view, phase) if ticker in quotes else _v3_unknown(ticker) for ticker in page]
     payload: JsonObject = {"status": "OK", "request_id": request.request_id, "results": rows}
@@ -188,7 +194,7 @@ def _v3(quote: Quote, view: DayView, phase: str) -> JsonObject:
             "price": plain(quote.price),
             "size": quote.size,
             "exchange": 4,
-            "conditions": _conditions(quote, view),
+            "conditions": _conditions(quote, phase),
             "sip_timestamp": quote.at_ns,
             "participant_timestamp": quote.at_ns - NANO,
             "timeframe": timeframe,
@@ -230,13 +236,13 @@ def answer_last_trade(request: Request, view: DayView) -> Response:
     """``/v2/last/trade/{ticker}``: maybe an odd lot or an extended-hours print; 404 for an unknown ticker."""
     ticker = request.segments[-1]
     view.refuse_denied(ticker, request)
-    quotes = quotes_of(view, [ticker])
+    quotes = quotes_of(view, {ticker})
     if not quotes or not quotes[0].at_ns:
         raise massive_error(404, "Data not found.", request.request_id)
     quote = quotes[0]
     results: JsonObject = {
         "T": ticker,
-        "c": _conditions(quote, view),
+        "c": _conditions(quote, trading_phase(view)),
         "f": quote.at_ns - 20_000,
         "i": str(quote.at_ns % 10**6),
         "p": plain(quote.price),

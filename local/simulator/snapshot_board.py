@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, time
 
 import numpy as np
 
 from local.simulator.massive_days import CHUNK, MINUTE_MS, DayView
-from local.simulator.minutes import minute_bars
 from local.simulator.noise import Floats, Ints
 from local.simulator.stocks import Bars, adjusted
 from local.simulator.trading_days import NEW_YORK, PRE_MARKET, new_york_ms, ordinals, previous_session
@@ -40,10 +40,24 @@ def snapshot_session(view: DayView) -> date:
 def draw_board(view: DayView, rows: Ints) -> Board:
     """The board of these listings, adjusted for the splits up to today."""
     day = snapshot_session(view)
-    before = previous_session(day)
+    parts = [_draw_part(view, rows[first : first + CHUNK], day) for first in range(0, len(rows), CHUNK)]
+    if not parts:
+        return Board(rows, _nothing(0), _nothing(0), rows, np.empty(0), _nothing(0))
+    return Board(
+        rows,
+        _joined([part.day for part in parts]),
+        _joined([part.last for part in parts]),
+        np.concatenate([part.last_start for part in parts]),
+        np.concatenate([part.volume for part in parts]),
+        _joined([part.previous for part in parts]),
+    )
+
+
+def _draw_part(view: DayView, rows: Ints, day: date) -> Board:
+    """A part small enough that all its minutes fit into memory."""
     last, last_start, volume = _last_minutes(view, rows, day)
     columns = {}
-    for name, session in (("day", day), ("previous", before)):
+    for name, session in (("day", day), ("previous", previous_session(day))):
         sessions = ordinals(session, session)
         bars = adjusted(view.daily(rows, sessions), view.world.roster.adjustment(rows, sessions, view.today))
         columns[name] = bars[:, 0]
@@ -53,26 +67,17 @@ def draw_board(view: DayView, rows: Ints) -> Board:
 def _last_minutes(view: DayView, rows: Ints, day: date) -> tuple[Bars, Ints, Floats]:
     """The last minute bar of each listing, its start, and the day's volume up to its end."""
     done = (view.seen_until - new_york_ms(day, PRE_MARKET)) // MINUTE_MS
-    parts, starts, volumes = [], [], []
-    for first in range(0, len(rows), CHUNK):
-        minutes = minute_bars(view.world, rows[first : first + CHUNK], day, view.now)
-        minutes = minutes[:, : max(done, 0)]
-        traded = minutes.present
-        count = traded.shape[1]
-        each = np.arange(len(traded))
-        at = count - 1 - np.argmax(traded[:, ::-1], axis=1) if count else np.zeros(len(traded), dtype=np.int64)
-        any_trade = traded.any(axis=1)
-        parts.append(minutes[each, at] if count else _nothing(len(traded)))
-        starts.append(np.where(any_trade, new_york_ms(day, PRE_MARKET) + at * MINUTE_MS, 0))
-        volumes.append(np.where(traded, minutes.volume, 0.0).sum(axis=1))
-    if not parts:
-        return _nothing(0), np.empty(0, dtype=np.int64), np.empty(0)
-    joined = Bars(*(np.concatenate(column) for column in zip(*map(_columns, parts), strict=True)))
-    return joined, np.concatenate(starts), np.concatenate(volumes)
+    if done <= 0:
+        return _nothing(len(rows)), np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows))
+    minutes = view.all_minutes(rows, day)[:, :done]
+    traded = minutes.present
+    at = traded.shape[1] - 1 - np.argmax(traded[:, ::-1], axis=1)
+    starts = np.where(traded.any(axis=1), new_york_ms(day, PRE_MARKET) + at * MINUTE_MS, 0)
+    return minutes[np.arange(len(rows)), at], starts, np.where(traded, minutes.volume, 0.0).sum(axis=1)
 
 
-def _columns(bars: Bars) -> tuple[np.ndarray, ...]:
-    return (bars.open, bars.high, bars.low, bars.close, bars.volume, bars.vwap, bars.trades, bars.present)
+def _joined(parts: Sequence[Bars]) -> Bars:
+    return Bars(*(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(Bars)))
 
 
 def _nothing(count: int) -> Bars:

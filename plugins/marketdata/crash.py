@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-CrashPoint = Literal["after_fetch", "after_validate", "mid_copy", "after_copy", "after_merge", "after_commit"]
+CrashPoint = Literal[
+    "after_fetch", "after_validate", "mid_copy", "after_copy", "after_merge", "after_commit", "after_cache"
+]
 
 _KILLED = 137
 

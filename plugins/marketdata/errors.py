@@ -3,6 +3,8 @@
 MarketDataError
 ├── ConfigurationError          a setting or connection is missing or wrong
 ├── InvalidRequest              a caller asked for a symbol, range or key that does not exist
+│   └── UnknownAsset            no asset has the symbol
+├── StreamUnavailable           new prices cannot be pushed now: no Redis, or too many listeners
 ├── VendorError                 a vendor's answer, or the lack of one, to a single call
 │   ├── NotYet                  the vendor has not published it yet
 │   ├── NotEntitled             the plan does not give this endpoint or symbol
@@ -55,6 +57,19 @@ class InvalidRequest(MarketDataError):
     """The caller asked for something that does not exist or is malformed; nothing was done."""
 
     kind = "invalid_request"
+
+
+class UnknownAsset(InvalidRequest):
+    """No asset has the symbol that was asked for."""
+
+    kind = "unknown_asset"
+
+
+class StreamUnavailable(MarketDataError):
+    """New prices cannot be pushed now; what is stored can be read all the same."""
+
+    kind = "stream_unavailable"
+    retryable = True
 
 
 class VendorError(MarketDataError):

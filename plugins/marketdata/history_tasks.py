@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from marketdata.flows.request import SYMBOL_PATTERN
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.xcom_arg import XComArg
+    from airflow.sdk.types import DagRunProtocol
 
     from marketdata.flows.request import HistoryRequest
 
@@ -40,6 +42,9 @@ DEFAULTS: dict[str, Any] = {
     ),
 }
 """Default arguments of every task: what can heal is tried again."""
+
+_BEHIND_REALTIME = 10
+"""By how much a batch steps back where processors are short: its process is its own, and ends with it."""
 
 SYMBOLS = Param(
     [],
@@ -79,6 +84,7 @@ def fetch_and_close(planned: XComArg) -> None:
 @task(map_index_template="{{ label }}", pool="history")
 def fetch_batch(batch: dict[str, Any]) -> dict[str, int]:
     """Make one batch's calls, each stored in a transaction of its own; a failed symbol stops no other."""
+    os.nice(_BEHIND_REALTIME)
     from marketdata.flows import fetch
     from marketdata.flows.services import open_services
 
@@ -87,17 +93,26 @@ def fetch_batch(batch: dict[str, Any]) -> dict[str, int]:
         return fetch.fetch_batch(services, batch["run_id"], batch["batch"])
 
 
+def close_record(run: DagRunProtocol) -> dict[str, Any]:
+    """Sum up the record of a run, send its metrics, and give what is published of it."""
+    from marketdata import metrics
+    from marketdata.flows import history
+    from marketdata.flows.run_figures import run_figures
+    from marketdata.flows.services import open_services
+
+    with open_services() as services:
+        report = history.close_run(services, dag_id=run.dag_id, airflow_run_id=run.run_id)
+        figures = run_figures(services, report.run_id) if report is not None else None
+    published = history.published(report)
+    metrics.emit_run(run.dag_id, published, figures)
+    return published
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[BARS_DAILY])
 def close_run() -> dict[str, Any]:
     """Sum up what was stored, what failed and why; set the run's state and publish it."""
-    from marketdata.flows import history
-    from marketdata.flows.services import open_services
-
     context = get_current_context()
-    run = context["dag_run"]
-    with open_services() as services:
-        report = history.close_run(services, dag_id=run.dag_id, airflow_run_id=run.run_id)
-    published = history.published(report)
+    published = close_record(context["dag_run"])
     context["outlet_events"][BARS_DAILY].extra = published
     return published
 

@@ -1,13 +1,13 @@
 """Leaves a note on each of our runs that has ended: its verdict, its figures, what failed, and where the report is.
 
 In Airflow 3.3 a task cannot write the note of its run (apache/airflow#64890), so this listener does, in the scheduler,
-from what ``close_run`` returned. Airflow logs what a listener raises and goes on.
+from what the run's reporting task published. Airflow logs what a listener raises and goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow.listeners import hookimpl
@@ -15,7 +15,7 @@ from airflow.listeners import hookimpl
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
-_REPORT_TASK = "close_run"
+_REPORTING_TASKS = ("close_run", "update_prices", "update_hours", "watch_freshness")
 _FIGURES = ("inserted", "changed", "quarantined")
 _SYMBOLS_SHOWN = 5
 _LONGEST_NOTE = 1_000  # what Airflow's column holds
@@ -33,8 +33,8 @@ def on_dag_run_failed(dag_run: DagRun) -> None:
     _leave_note(dag_run)
 
 
-def note_of(dag_id: str, run_id: str, report: Mapping[str, Any]) -> str:
-    """The note as Markdown, from what ``close_run`` returned (see ``marketdata.flows.history.published``)."""
+def note_of(dag_id: str, run_id: str, task_id: str, report: Mapping[str, Any]) -> str:
+    """The note as Markdown, from what a task of the run reported (see ``marketdata.flows.history.published``)."""
     parts = [f"**{report['state']}**"]
     compared = ("verified", "differing") if report.get("verified") else ()
     figures = [f"{report[name]:,} {name}" for name in (*compared, *_FIGURES) if name in report]
@@ -46,31 +46,32 @@ def note_of(dag_id: str, run_id: str, report: Mapping[str, Any]) -> str:
         parts.append(f"failed: {', '.join(failed[:_SYMBOLS_SHOWN])}{more}")
     if report.get("warnings"):
         parts.append(f"{len(report['warnings'])} warnings")
-    parts.append(f"[report](/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}/tasks/{_REPORT_TASK}/xcom)")
+    parts.append(f"[report](/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}/tasks/{task_id}/xcom)")
     return " · ".join(parts)[:_LONGEST_NOTE]
 
 
 def _leave_note(dag_run: DagRun) -> None:
-    report = _report_of(dag_run)
-    if report is not None and not _is_a_persons(dag_run):
-        dag_run.note = note_of(dag_run.dag_id, dag_run.run_id, report)
+    found = _report_of(dag_run)
+    if found is not None and not _is_a_persons(dag_run):
+        dag_run.note = note_of(dag_run.dag_id, dag_run.run_id, *found)
 
 
-def _report_of(dag_run: DagRun) -> Mapping[str, Any] | None:
-    """What the run's ``close_run`` returned; None for a run that is not ours, or never came that far."""
+def _report_of(dag_run: DagRun) -> tuple[str, Mapping[str, Any]] | None:
+    """The reporting task of the run and what it published; None for a run that is not ours, or never came that far."""
     from airflow.models.xcom import XComModel
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
         return None
-    found = session.scalars(
-        XComModel.get_many(
-            run_id=dag_run.run_id, key="return_value", task_ids=_REPORT_TASK, dag_ids=dag_run.dag_id, limit=1
-        )
-    ).first()
+    published = XComModel.get_many(
+        run_id=dag_run.run_id, key="return_value", task_ids=_REPORTING_TASKS, dag_ids=dag_run.dag_id, limit=1
+    )
+    found = cast("XComModel | None", session.scalar(published))
     report = None if found is None else XComModel.deserialize_value(found)
-    return report if isinstance(report, dict) and {"state", "summary"} <= report.keys() else None
+    if found is None or not isinstance(report, dict) or not {"state", "summary"} <= report.keys():
+        return None
+    return found.task_id, report
 
 
 def _is_a_persons(dag_run: DagRun) -> bool:

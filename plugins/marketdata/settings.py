@@ -3,6 +3,11 @@
 ``MARKETDATA_DSN``  PostgreSQL or TimescaleDB, libpq URI (the Airflow connection ``marketdata_db`` wins in DAGs)
 ``REDIS_URL``       Redis or Valkey, for the shared quota and the cache (``marketdata_redis`` wins in DAGs); optional
 ``MARKETDATA_NOW``  an ISO instant that freezes the clock, for replays and tests; unset in production
+``MARKETDATA_CRYPTO_HOURS``  ``session`` (the default: coins tick while the stock exchange is open) or ``always``
+``MARKETDATA_STALE_AFTER``   minutes, warn/error; the default: ``latest=4/9,hourly=25/45,daily=60/180,quiet=780``
+
+``MARKETDATA_NOTIFIERS``  who is told of alerts, a JSON list (docs/alerting.md); else Airflow's ``apprise_default``
+``MARKETDATA_RUNBOOKS``   where the runbooks are, a folder or the beginning of a URL; default: ``docs/runbooks``
 
 ``MARKETDATA_IMPORT_DIR``       the one directory that ``data_migration`` takes files from; default: ``imports``
 ``MARKETDATA_IMPORT_MAX_MB``    size on disk of an import file at most; default: 50
@@ -47,6 +52,31 @@ def import_max_bytes() -> int:
 def import_max_rows() -> int:
     """``MARKETDATA_IMPORT_MAX_ROWS``."""
     return _positive("MARKETDATA_IMPORT_MAX_ROWS", 1_000_000)
+
+
+def crypto_around_the_clock() -> bool:
+    """Whether ``MARKETDATA_CRYPTO_HOURS`` is ``always``; read when a DAG file is parsed."""
+    given = os.environ.get("MARKETDATA_CRYPTO_HOURS") or "session"
+    if given not in {"session", "always"}:
+        raise ConfigurationError(
+            f"MARKETDATA_CRYPTO_HOURS={given!r:.60}", "there are session and always", "write one of them, or unset it"
+        )
+    return given == "always"
+
+
+def stale_after() -> str:
+    """``MARKETDATA_STALE_AFTER`` as it is given, empty where it is not: ``Limits.parse`` reads it."""
+    return os.environ.get("MARKETDATA_STALE_AFTER") or ""
+
+
+def notifiers() -> str | None:
+    """``MARKETDATA_NOTIFIERS`` as it is given, or None: ``alerts.delivery`` reads it."""
+    return os.environ.get("MARKETDATA_NOTIFIERS") or None
+
+
+def runbooks() -> str:
+    """``MARKETDATA_RUNBOOKS``: what the name of a runbook is put behind in an alert."""
+    return os.environ.get("MARKETDATA_RUNBOOKS") or "docs/runbooks"
 
 
 def now() -> datetime:

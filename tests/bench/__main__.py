@@ -12,7 +12,20 @@ import psycopg
 from rich.console import Console
 
 from marketdata.errors import MarketDataError
-from tests.bench import adjusted_reads, first_load, history_max, resend, scenes, scheduled, side_by_side, verification
+from tests.bench import (
+    adjusted_reads,
+    first_load,
+    freshness,
+    history_max,
+    reads,
+    realtime_scheduled,
+    resend,
+    scenes,
+    scheduled,
+    side_by_side,
+    ticks,
+    verification,
+)
 from tests.bench.scenes import Figure, Section
 from tests.bench.stage import ROOT, Stage, raised
 
@@ -26,7 +39,11 @@ SCENES: dict[str, Callable[[Stage], Sequence[Figure | Section]]] = {
     "adjusted_reads": adjusted_reads.adjusted_reads,
     "side_by_side": side_by_side.side_by_side,
     "imports": scenes.imports,
+    "freshness": freshness.freshness,
+    "reads": reads.reads,
     "scheduled": scheduled.scheduled,
+    "ticks": ticks.ticks,
+    "realtime_scheduled": realtime_scheduled.realtime_scheduled,
 }
 PAGE = ROOT / "docs" / "performance.md"
 _INTRODUCTION = """# Performance

@@ -45,13 +45,13 @@ def scheduled(_: _Stage) -> list[Figure]:
 def _runs(api: AirflowApi, dsn: str, vendor: SimulatorAdmin) -> list[float]:
     newest = expected_through("stock", datetime.now(UTC))
     before = previous_session(newest - timedelta(days=1))
-    _wait_for_the_scheduled_run(api)
+    wait_for_the_scheduled_run(api)
     with Warehouse.open(dsn) as warehouse:
         warehouse.load_assets({"symbol": symbol, "asset_class": "stock"} for symbol in tickers(12_000))
     vendor.prepare("demo-polygon-starter", [grouped_target(newest)])
     seconds = []
     for _ in range(RUNS):
-        _forget(dsn)
+        forget(dsn)
         cover_until(dsn, before)
         started = time.perf_counter()
         run_id = api.trigger(DAG_ID, {"range": "7D"}).json()["dag_run_id"]
@@ -63,7 +63,7 @@ def _runs(api: AirflowApi, dsn: str, vendor: SimulatorAdmin) -> list[float]:
     return seconds
 
 
-def _wait_for_the_scheduled_run(api: AirflowApi) -> None:
+def wait_for_the_scheduled_run(api: AirflowApi) -> None:
     """Unpausing starts the newest due session by itself; let it pass."""
     deadline = time.monotonic() + _SECONDS
     while not api.unpause(DAG_ID) or not api.runs(DAG_ID):
@@ -74,6 +74,7 @@ def _wait_for_the_scheduled_run(api: AirflowApi) -> None:
         api.wait_for_run(DAG_ID, run["dag_run_id"], seconds=_SECONDS)
 
 
-def _forget(dsn: str) -> None:
+def forget(dsn: str) -> None:
+    """No bar is stored and none is known to be."""
     with psycopg.connect(dsn, options="-c search_path=marketdata") as connection:
         connection.execute("truncate bar_daily, bar_revision, absence, coverage")

@@ -26,12 +26,17 @@ def parse():
 first, second = parse(), parse()
 for serialized in first.values():
     DagSerialization.from_dict(serialized)
+SETTINGS = ("max_active_runs", "catchup", "dagrun_timeout", "allowed_run_types")
+TASK_SETTINGS = ("task_id", "pool", "priority_weight", "weight_rule", "execution_timeout", "retries")
 facts = {
     dag_id: {
         "doc": dag["dag"].get("doc_md") or "",
         "params": sorted(name for name, _ in dag["dag"]["params"]),
         "tasks": sorted(task["__var"]["task_id"] for task in dag["dag"]["tasks"]),
         "timetable": dag["dag"]["timetable"]["__type"],
+        "schedule": dag["dag"]["timetable"]["__var"],
+        "settings": {name: dag["dag"].get(name) for name in SETTINGS},
+        "task_settings": [{name: task["__var"].get(name) for name in TASK_SETTINGS} for task in dag["dag"]["tasks"]],
     }
     for dag_id, dag in first.items()
 }
@@ -55,7 +60,7 @@ print(",".join(sorted(sys.modules)))
 """
 
 
-def run_python(code: str, *args: str, home: Path) -> str:
+def run_python(code: str, *args: str, home: Path, **environ: str) -> str:
     env = {
         **{
             name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MARKETDATA", "REDIS"))
@@ -64,6 +69,7 @@ def run_python(code: str, *args: str, home: Path) -> str:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": str(ROOT / "plugins"),
+        **environ,
     }
     finished = subprocess.run([sys.executable, "-c", code, *args], env=env, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr[-3000:]
@@ -93,7 +99,8 @@ def test_every_dag_tells_an_operator_what_it_does_and_how_to_run_it(
 ) -> None:
     for dag_id, facts in parsed["facts"].items():
         assert dag_id in facts["doc"], "the module docstring is the DAG's page"
-        for heading in ("**When**", "**Parameters**", "**Safe to run again**", "**When it fails**", "--conf"):
+        example = "--conf" if facts["params"] else f"airflow dags trigger {dag_id}"
+        for heading in ("**When**", "**Parameters**", "**Safe to run again**", "**When it fails**", example):
             assert heading in facts["doc"], f"{dag_id} does not say: {heading}"
 
 
@@ -128,6 +135,48 @@ def test_data_migration_runs_only_when_triggered_and_takes_no_address(
     assert facts["params"] == ["connection", "dry_run", "file", "source", "spec"]
     assert facts["tasks"] == ["import_history", "migrate_schema"]
     assert str(facts["timetable"]).endswith("NullTimetable")
+
+
+REALTIME = {"realtime_latest": ("update_prices", 60), "realtime_hourly": ("update_hours", 600)}
+
+
+@pytest.mark.parametrize("dag_id", REALTIME)
+def test_a_realtime_dag_has_one_task_a_tick_which_batch_cannot_hold_up_and_no_second_try(
+    parsed: dict[str, dict[str, dict[str, object]]], dag_id: str
+) -> None:
+    task_id, interval = REALTIME[dag_id]
+    facts = parsed["facts"][dag_id]
+    assert facts["params"] == []
+    (task,) = facts["task_settings"]
+    seconds = task.pop("execution_timeout")
+    assert 0 < seconds < interval, "a tick ends before the next one is due"
+    assert task == {
+        "task_id": task_id, "pool": "realtime", "priority_weight": 1000, "weight_rule": "absolute", "retries": None,
+    }, "without a number of retries there is none"  # fmt: skip
+
+
+@pytest.mark.fault("A03")
+@pytest.mark.parametrize("dag_id", REALTIME)
+def test_ticks_of_a_realtime_dag_are_neither_made_up_for_nor_queued_nor_backfilled(
+    parsed: dict[str, dict[str, dict[str, object]]], dag_id: str
+) -> None:
+    settings = dict(parsed["facts"][dag_id]["settings"])
+    assert 0 < settings.pop("dagrun_timeout") < 2 * REALTIME[dag_id][1]
+    run_types = ["manual", "operator_triggered", "scheduled"]
+    assert settings == {"max_active_runs": 1, "catchup": False, "allowed_run_types": run_types}
+
+
+def test_realtime_dags_tick_in_the_exchanges_hours_and_around_the_clock_when_coins_are_to(
+    parsed: dict[str, dict[str, dict[str, object]]], tmp_path: Path
+) -> None:
+    always = json.loads(run_python(PARSE, str(ROOT / "dags"), home=tmp_path, MARKETDATA_CRYPTO_HOURS="always"))
+    assert {facts["timetable"] for dag_id, facts in parsed["facts"].items() if dag_id in REALTIME} == {
+        "marketdata.timetables.SessionTickTimetable"
+    }
+    for dag_id, (_, interval) in REALTIME.items():
+        ticks = {"minutes": interval // 60, "also_at": []}
+        assert parsed["facts"][dag_id]["schedule"] == {**ticks, "around_the_clock": False}
+        assert always["facts"][dag_id]["schedule"] == {**ticks, "around_the_clock": True}
 
 
 @pytest.mark.fault("A08")

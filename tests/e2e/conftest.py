@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 
 from local import postgres, processes
 from local.airflow_api import AirflowApi
@@ -24,13 +25,14 @@ RUN_SECONDS = 180.0
 _WIPE = """
     truncate marketdata.bar_daily, marketdata.bar_digest, marketdata.bar_revision, marketdata.coverage,
         marketdata.absence, marketdata.fetch_failure, marketdata.quarantine, marketdata.entitlement,
+        marketdata.price_minute, marketdata.latest_price, marketdata.bar_hourly, marketdata.realtime_feed,
         marketdata.ingest_call, marketdata.ingest_run cascade
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has ended: Airflow's verdict and what ``close_run`` returned."""
+    """A run that has ended: Airflow's verdict and what its reporting task published."""
 
     run_id: str
     state: str
@@ -39,23 +41,32 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """The history job in a real scheduler, with the vendor and the database that it works on."""
+    """The DAGs in a real scheduler, with the vendor, the database and the cache that they work on."""
 
     api: AirflowApi
     vendor: SimulatorAdmin
     dsn: str
+    redis_url: str
     home: Path
 
+    def forget(self) -> None:
+        """Nothing stored any more, nothing cached, and a vendor without faults."""
+        self.vendor.reset()
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute(_WIPE)
+        with redis.Redis.from_url(self.redis_url) as cache:
+            cache.flushdb()
+
     def run(self, **conf: object) -> Ended:
-        """Trigger the job with ``conf`` and wait until the run has ended."""
+        """Trigger the history job with ``conf`` and wait until the run has ended."""
         answer = self.api.trigger(DAG_ID, dict(conf))
         assert answer.ok, answer.text
         return self.wait(answer.json()["dag_run_id"])
 
-    def wait(self, run_id: str) -> Ended:
+    def wait(self, run_id: str, *, dag_id: str = DAG_ID, task_id: str = "close_run") -> Ended:
         """Wait until a run has ended."""
-        state = self.api.wait_for_run(DAG_ID, run_id, seconds=RUN_SECONDS)
-        return Ended(run_id, state, self.api.xcom(DAG_ID, run_id, "close_run"))
+        state = self.api.wait_for_run(dag_id, run_id, seconds=RUN_SECONDS)
+        return Ended(run_id, state, self.api.xcom(dag_id, run_id, task_id))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What a query finds in the database."""
@@ -67,13 +78,19 @@ class Scheduler:
 def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     environ = {"PATH": os.environ["PATH"], "MARKETDATA_AIRFLOW_PORT": str(processes.free_port())}
     environ |= {name: os.environ[name] for name in ("PG_BINDIR", "VALKEY_SERVER") if name in os.environ}
-    stack = Stack(tmp_path_factory.mktemp("stack"), environ=environ, postgres_settings=postgres.THROW_AWAY)
+    stack = Stack(
+        tmp_path_factory.mktemp("stack"),
+        environ=environ,
+        postgres_settings=postgres.THROW_AWAY,
+        airflow_settings={"MARKETDATA_CRYPTO_HOURS": "always"},  # or realtime would tick in New York's day only
+    )
     addresses = stack.up()
     try:
         for process in stack.state.remembered().values():
             processes.guard(process, signal.SIGTERM)
         api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
-        yield Scheduler(api, SimulatorAdmin(addresses.SIMULATOR_URL), addresses.MARKETDATA_DSN, stack.home)
+        vendor = SimulatorAdmin(addresses.SIMULATOR_URL)
+        yield Scheduler(api, vendor, addresses.MARKETDATA_DSN, addresses.REDIS_URL, stack.home)
     finally:
         stack.down()
 
@@ -95,7 +112,5 @@ def first_scheduled_run(_stack: Scheduler) -> Ended:
 def scheduler(_stack: Scheduler, first_scheduled_run: Ended) -> Scheduler:
     """The scheduler with nothing stored yet and a vendor without faults."""
     assert first_scheduled_run.state in {"success", "failed"}
-    _stack.vendor.reset()
-    with psycopg.connect(_stack.dsn) as connection:
-        connection.execute(_WIPE)
+    _stack.forget()
     return _stack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from marketdata.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from local.simulator.server import Addresses
+    from tests.flows.floor import Floor
     from tests.flows.office import Office
 
 FRIDAY_EVENING = datetime.fromisoformat("2026-11-20T22:00:00+00:00")
@@ -154,3 +156,25 @@ def office(desk: Desk) -> Office:
 
     desk.at(new_york(date(2026, 11, 20), 18))
     return Office(desk)
+
+
+@pytest.fixture
+def make_floor(make_desk: Callable[..., Desk], redis_url: str) -> Iterator[Callable[..., Floor]]:
+    """Build a desk whose assets are all active, with services of realtime's priority; Friday before the open."""
+    from tests.flows.floor import open_floor
+
+    with ExitStack() as stack:
+
+        def build(*, cache_url: str | None = redis_url, **desk: Any) -> Floor:  # noqa: ANN401 - make_desk's
+            return stack.enter_context(open_floor(make_desk(**desk), redis_url, cache_url))
+
+        yield build
+
+
+@pytest.fixture
+def floor(make_floor: Callable[..., Floor]) -> Floor:
+    """Four active assets on plans without limits, with a week of history."""
+    made = make_floor()
+    made.desk.run("7D", run="history")
+    made.forget()
+    return made

@@ -114,7 +114,7 @@ def test_dividends_of_some_tickers_are_read_whole() -> None:
         ReportedDividend("ACM", Dividend(day, 0.26), "E2", date(2026, 11, 4), day, date(2026, 11, 25), 4, "recurring"),
         ReportedDividend("ACM", Dividend(date(2026, 12, 1), 1.0, "")),
     )
-    assert "&ticker.any_of=ACM%2CBRK.B&" in up.asked[0].target
+    assert "&ticker.any_of=ACM,BRK.B&" in up.asked[0].target
 
 
 def test_a_record_that_can_be_none_says_what_is_wrong_with_it() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import redis
 
 from marketdata.storage.connection import connect
-from marketdata.storage.doctor import Finding, examine
+from marketdata.storage.doctor import Finding, examine, judge_redis
+from tests.faults.own_valkey import own_valkey
 from tests.storage.ledger import Ledger
 
 
@@ -74,3 +78,37 @@ def test_a_cache_that_is_away_is_found_and_one_that_is_not_set_is_a_warning(
 ) -> None:
     assert _findings(monkeypatch, ledger.dsn, "redis://127.0.0.1:1")["redis"].health == "failed"
     assert _findings(monkeypatch, ledger.dsn, None)["redis"].health == "warning"
+
+
+@pytest.mark.fault("S09")
+@pytest.mark.parametrize(
+    ("host", "password", "health"),
+    [
+        ("127.0.0.1", "", "ok"),
+        ("localhost", "", "ok"),
+        ("[::1]", "", "ok"),
+        ("redis.example.com", "", "warning"),
+        ("10.0.0.7", "", "warning"),
+        ("10.0.0.7", ":hunter2secret@", "ok"),
+    ],
+)
+def test_a_cache_that_answers_others_without_a_password_is_a_warning(host: str, password: str, health: str) -> None:
+    with redis.Redis.from_url(f"redis://{password}{host}:6379/0") as client:
+        client.info = lambda _: {"maxmemory": 0, "maxmemory_policy": "allkeys-lru"}  # type: ignore[method-assign]
+        finding = judge_redis(client)
+    assert finding.health == health
+    assert ("password" in finding.found) == (health == "warning") == bool(finding.next_step)
+    assert "hunter2secret" not in str(finding)
+
+
+def test_a_cache_that_evicts_is_a_warning_since_the_quota_lives_there(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with own_valkey(tmp_path) as server, redis.Redis.from_url(server.url()) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        assert _findings(monkeypatch, ledger.dsn, server.url())["redis"].health == "ok", "it has no limit"
+        client.config_set("maxmemory", "100mb")
+        finding = _findings(monkeypatch, ledger.dsn, server.url())["redis"]
+        assert (finding.health, "allkeys-lru" in finding.found) == ("warning", True)
+        client.config_set("maxmemory-policy", "noeviction")
+        assert _findings(monkeypatch, ledger.dsn, server.url())["redis"].health == "ok"

@@ -50,11 +50,15 @@ def _compress(ledger: Ledger) -> None:
 
 
 @pytest.mark.fault("D15")
-def test_bars_live_in_hypertables_with_chunks_of_a_year_and_a_month(timescale_ledger: Ledger) -> None:
+def test_bars_and_prices_live_in_hypertables_with_chunks_of_a_year_a_month_and_a_week(timescale_ledger: Ledger) -> None:
     found = timescale_ledger.read(
         "select hypertable_name, time_interval from timescaledb_information.dimensions order by 1"
     )
-    assert found == [("bar_daily", timedelta(days=365)), ("bar_hourly", timedelta(days=30))]
+    assert found == [
+        ("bar_daily", timedelta(days=365)),
+        ("bar_hourly", timedelta(days=30)),
+        ("price_minute", timedelta(days=7)),
+    ]
 
 
 def test_the_level_is_detected_and_decides_what_is_applied(
@@ -65,8 +69,9 @@ def test_the_level_is_detected_and_decides_what_is_applied(
         assert level(connection) is expected
     applied = {name for (name,) in timescale_ledger.read("select name from schema_migration")}
     assert ("0007_compression" in applied) == (expected is Level.TSL)
+    assert ("0015_realtime_compression" in applied) == (expected is Level.TSL)
     jobs = "select count(*) from timescaledb_information.jobs where hypertable_schema = 'marketdata'"
-    assert timescale_ledger.read(jobs) == [(2 if expected is Level.TSL else 0,)]
+    assert timescale_ledger.read(jobs) == [(3 if expected is Level.TSL else 0,)]
     monkeypatch.setenv("MARKETDATA_DSN", timescale_ledger.dsn)
     findings = {finding.check: finding for finding in examine()}
     assert re.match("tsl" if expected is Level.TSL else "apache", findings["timescaledb"].found)

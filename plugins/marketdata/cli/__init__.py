@@ -6,7 +6,7 @@ The database is ``MARKETDATA_DSN``. What asks the vendors takes the Airflow conn
 ``0``    done
 ``1``    failed or refused, with the cause and the next step on stderr
 ``2``    wrong usage
-``3``    partial: some symbols failed, or something is missing or cannot be accounted for
+``3``    partial: some symbols failed, or something is missing, stale, or cannot be accounted for
 ``130``  interrupted by Ctrl-C: what is stored stays, and the same command goes on from there
 """
 
@@ -14,7 +14,20 @@ from __future__ import annotations
 
 import typer
 
-from marketdata.cli import assets, data_migration, export, history, questions, quota, revisions, schema, watchlists, why
+from marketdata.cli import (
+    alerts,
+    assets,
+    data_migration,
+    export,
+    freshness,
+    history,
+    questions,
+    quota,
+    revisions,
+    schema,
+    watchlists,
+    why,
+)
 
 app = typer.Typer(help="Market-data ingestion: schema, health, assets and history.", no_args_is_help=True)
 app.command()(schema.migrate)
@@ -27,6 +40,8 @@ app.command()(questions.gaps)
 app.command()(questions.verify)
 app.command()(why.why)
 app.command()(quota.quota)
+app.command()(freshness.freshness)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(watchlists.app, name="watchlist")
 app.add_typer(watchlists.overview_app, name="overview")
 app.command()(export.export)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,7 @@ from marketdata.cli.output import PARTIAL, AsJson, counted, print_json, told
 if TYPE_CHECKING:
     from marketdata.flows.import_job import RunName
     from marketdata.flows.import_report import ImportReport
+    from marketdata.storage.price_cache import PriceCache
     from marketdata.storage.warehouse import Warehouse
 
     Watch = Callable[[str, int, int | None], None]
@@ -55,12 +56,21 @@ def import_a_file(
     from marketdata.flows.import_files import read_spec
     from marketdata.flows.importing import import_file
 
-    def work(warehouse: Warehouse, name: RunName, watch: Watch) -> list[ImportReport]:
+    def work(warehouse: Warehouse, cache: PriceCache, name: RunName, watch: Watch) -> list[ImportReport]:
         read = read_spec(spec, base=None)
         now = settings.now()
         return [
             import_file(
-                warehouse, file, read, base=None, name=name, now=now, dry_run=dry_run, again=again, progress=watch
+                warehouse,
+                file,
+                read,
+                base=None,
+                name=name,
+                now=now,
+                dry_run=dry_run,
+                again=again,
+                progress=watch,
+                cache=cache,
             )
         ]
 
@@ -91,17 +101,22 @@ def import_old_system(
     from marketdata.flows.import_files import read_spec_keys
     from marketdata.flows.import_legacy import import_legacy
 
-    def work(warehouse: Warehouse, name: RunName, watch: Watch) -> list[ImportReport]:
+    def work(warehouse: Warehouse, cache: PriceCache, name: RunName, watch: Watch) -> list[ImportReport]:
         given = read_spec_keys(spec, base=None) if spec else {}
         now = settings.now()
-        return import_legacy(warehouse, dsn, given, name=name, now=now, dry_run=dry_run, again=again, progress=watch)
+        return import_legacy(
+            warehouse, dsn, given, name=name, now=now, dry_run=dry_run, again=again, progress=watch, cache=cache
+        )
 
     _run(work, dry_run=dry_run, as_json=as_json)
 
 
-def _run(work: Callable[[Warehouse, RunName, Watch], list[ImportReport]], *, dry_run: bool, as_json: bool) -> None:
+def _run(
+    work: Callable[[Warehouse, PriceCache, RunName, Watch], list[ImportReport]], *, dry_run: bool, as_json: bool
+) -> None:
     from marketdata.flows.import_job import RunName
     from marketdata.storage.migrations import migrate, pending_migrations
+    from marketdata.storage.price_cache import PriceCache
     from marketdata.storage.warehouse import Warehouse
 
     with told(as_json), _quiet():
@@ -109,8 +124,12 @@ def _run(work: Callable[[Warehouse, RunName, Watch], list[ImportReport]], *, dry
         migrations = pending_migrations(database) if dry_run else migrate(database)
         name = RunName(COMMAND_ID, f"cli__{settings.now():%Y-%m-%dT%H:%M:%S%z}__{token_hex(4)}")
         try:
-            with Warehouse.open(database) as warehouse, _progress(hidden=as_json) as watch:
-                reports = work(warehouse, name, watch)
+            with (
+                closing(PriceCache(settings.redis_url())) as cache,
+                Warehouse.open(database) as warehouse,
+                _progress(hidden=as_json) as watch,
+            ):
+                reports = work(warehouse, cache, name, watch)
         except KeyboardInterrupt:
             Console(stderr=True, soft_wrap=True).print(
                 "interrupted: what is stored stays. Next: the same command again goes on from there"

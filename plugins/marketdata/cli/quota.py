@@ -23,8 +23,8 @@ def quota(as_json: AsJson = False) -> None:
     Asks no vendor and takes nothing of the quota. A key is told by its digest only. Exit status 1 when a connection is
     missing or wrong.
     """
+    from marketdata.addresses import warehouse_dsn
     from marketdata.flows.allowance import allowances
-    from marketdata.hooks.databases import warehouse_dsn
     from marketdata.storage.warehouse import Warehouse
 
     with told(as_json):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -11,6 +12,9 @@ from rich.table import Table
 
 from marketdata import settings
 from marketdata.cli.output import AsJson, print_json, told
+
+if TYPE_CHECKING:
+    from marketdata.storage.doctor import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
@@ -29,11 +33,11 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at the database and the cache; exit status 1 if anything needs repair."""
+    """Look at the database, the cache, and where metrics and alerts go; exit status 1 if anything needs repair."""
     from marketdata.storage.doctor import examine
 
     with told(as_json):
-        findings = examine()
+        findings = [*examine(), _examine_metrics(), _examine_receivers()]
         healthy = all(finding.health != "failed" for finding in findings)
         if as_json:
             print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
@@ -45,3 +49,30 @@ def doctor(as_json: AsJson = False) -> None:
             Console().print(table)
     if not healthy:
         raise typer.Exit(1)
+
+
+def _examine_metrics() -> Finding:
+    from marketdata.metrics import destination
+    from marketdata.storage.doctor import Finding
+
+    found = destination()
+    if not found.problem:
+        return Finding("metrics", "ok", f"go to {found.where}")
+    return Finding(
+        "metrics", "failed" if found.is_broken else "warning", f"go nowhere: {found.problem}", found.next_step
+    )
+
+
+def _examine_receivers() -> Finding:
+    from marketdata.alerts.delivery import receivers
+    from marketdata.errors import ConfigurationError
+    from marketdata.storage.doctor import Finding
+
+    try:
+        names = [receiver.name for receiver in receivers()]
+    except ConfigurationError as error:
+        return Finding("alerts", "failed", f"{error.what}: {error.why}", error.next_step)
+    if not names:
+        step = "make the Airflow connection apprise_default, or set MARKETDATA_NOTIFIERS: see docs/alerting.md"
+        return Finding("alerts", "warning", "nobody is told of them: they are only logged", step)
+    return Finding("alerts", "ok", f"go to {', '.join(names)}")

@@ -24,7 +24,7 @@ from marketdata.errors import InvalidRequest
 if TYPE_CHECKING:
     from marketdata.domain.bars import Vendor
 
-Purpose = Literal["fill", "verify", "reference", "proof", "import"]
+Purpose = Literal["fill", "verify", "reference", "proof", "import", "realtime"]
 
 
 class CallKind(StrEnum):
@@ -41,6 +41,11 @@ class CallKind(StrEnum):
     DIVIDENDS = "dividends"
     ADJUSTED_RANGE = "adjusted_range"
     IMPORT = "import_part"
+    SNAPSHOT = "snapshot"
+    LAST_TRADE = "last_trade"
+    MINUTE_BAR = "minute_bar"
+    SIMPLE_PRICE = "simple_price"
+    HALF_HOURS = "half_hours"
 
 
 @dataclass(frozen=True, slots=True)

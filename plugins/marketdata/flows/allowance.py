@@ -8,12 +8,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from marketdata import settings
+from marketdata.addresses import cache_url
 from marketdata.domain.bars import Vendor
 from marketdata.domain.sessions import today
 from marketdata.errors import ConfigurationError
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.connection import VendorConnection, from_airflow
-from marketdata.hooks.databases import cache_url
 from marketdata.hooks.polygon import PolygonHook
 from marketdata.hooks.quota import Quota, rates_of
 from marketdata.storage.entitlements import PROBE_ANEW_AFTER, Entitlement, find_entitlements

@@ -10,12 +10,12 @@ from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from marketdata.addresses import cache_url
 from marketdata.domain.bars import AssetClass
 from marketdata.errors import ConfigurationError, Gone, InvalidRequest, VendorError
 from marketdata.flows.request import SYMBOL_PATTERN
 from marketdata.hooks.coingecko import Coin, CoinGeckoHook
 from marketdata.hooks.connection import from_airflow
-from marketdata.hooks.databases import cache_url
 from marketdata.hooks.polygon import PolygonHook
 from marketdata.hooks.polygon_reference import PolygonReference
 from marketdata.hooks.quota import Quota

@@ -14,6 +14,7 @@ from marketdata.domain.corporate_actions import ReportedDividend, ReportedSplit
 from marketdata.domain.planner import CallKind
 from marketdata.domain.tickers import TickerBook
 from marketdata.flows.inquiry import Asked, Inquiry
+from marketdata.flows.stale_charts import drop_charts
 from marketdata.hooks.polygon_reference import MOST_TICKERS_A_CALL
 from marketdata.storage import corporate_actions as stored
 from marketdata.storage.aliases import find_ticker_book
@@ -102,7 +103,10 @@ def _read_dividends(inquiry: Inquiry, book: TickerBook, portion: Portion) -> Non
         stored.advance(connection, "dividends", portion.asset_ids, inquiry.today)
         return brought + refused
 
-    inquiry.count("dividends_new", inquiry.keep(asked, store).inserted)
+    brought = inquiry.keep(asked, store)
+    if brought.inserted or brought.changed:  # changed ones may be withdrawn, of which the answer says nothing
+        drop_charts(inquiry.services, portion.asset_ids if brought.changed else mine)
+    inquiry.count("dividends_new", brought.inserted)
     foreign = sum(one.dividend.currency != "USD" for dividends in mine.values() for one in dividends)
     inquiry.count("dividends_left_out", foreign)  # of total-return series
 
@@ -172,8 +176,10 @@ def _reach(asked: Asked[Any], portion: Portion) -> stored.Reach:
 
 def _judge(inquiry: Inquiry, subjects: Subjects) -> None:
     warehouse, asset_ids = inquiry.services.warehouse, list(subjects)
+    verdicts = warehouse.transact(stored.judge, asset_ids)
+    drop_charts(inquiry.services, {judged.asset_id for judged in verdicts})
     warned = 0
-    for judged in warehouse.transact(stored.judge, asset_ids):
+    for judged in verdicts:
         verdict = judged.verdict
         state = "applied" if verdict.is_applied else "held"
         text = f"{subjects[judged.asset_id].symbol}: split {verdict.split} is {state}"

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 _LONGEST_NOTE = 300
 
 Capability = Literal[
-    "market_day", "coin_ohlc", "daily_history", "tickers", "ticker_details", "ticker_events", "splits", "dividends"
+    "market_day",
+    "coin_ohlc",
+    "daily_history",
+    "tickers",
+    "ticker_details",
+    "ticker_events",
+    "splits",
+    "dividends",
+    "snapshot",
+    "last_trade",
+    "minute_bars",
 ]
 
 

@@ -31,6 +31,7 @@ from marketdata.flows.comparing import compare
 from marketdata.flows.reading import read_market_day, read_single
 from marketdata.flows.services import Services
 from marketdata.flows.silence import Reach, answered_part, reach_of
+from marketdata.flows.stale_charts import StaleCharts
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.polygon import GROUPED, RANGE
 from marketdata.storage.aliases import mark_gone
@@ -60,35 +61,37 @@ def fetch_batch(
     counts = dict.fromkeys(_COUNTERS, 0)
     rejected: set[str] = set()
     pending = services.warehouse.pending_calls(run_id, batch)
-    for call in pending:
-        if call.vendor in rejected:
-            continue
-        counts["calls"] += 1
-        if watch is not None:
-            watch(call)
-        try:
-            answer = _ask(services, call)
-            crash_point("after_validate")
-            if call.purpose == "verify":
-                answer, stored = compare(services, call, answer)
-            else:
-                stored = services.warehouse.store_daily(call, answer)
-        except RateLimited:
-            raise
-        except VendorError as error:
-            counts["failed"] += 1
-            _record(services, call, error)
-            if isinstance(error, KeyRejected):
-                rejected.add(call.vendor)
-                services.warehouse.fail_pending(run_id, call.vendor, error)
-            continue
-        counts["received"] += answer.facts.received
-        counts["inserted"] += stored.inserted
-        counts["changed"] += stored.changed
-        counts["unchanged"] += stored.unchanged
-        counts["quarantined"] += len(answer.quarantined)
-        for warning in answer.facts.warnings:
-            log.warning("%s label=%s call_id=%d", warning, call.label, call.call_id)
+    with StaleCharts(services) as stale:
+        for call in pending:
+            if call.vendor in rejected:
+                continue
+            counts["calls"] += 1
+            if watch is not None:
+                watch(call)
+            try:
+                answer = _ask(services, call)
+                crash_point("after_validate")
+                if call.purpose == "verify":
+                    answer, stored = compare(services, call, answer)
+                else:
+                    stored = services.warehouse.store_daily(call, answer)
+            except RateLimited:
+                raise
+            except VendorError as error:
+                counts["failed"] += 1
+                _record(services, call, error)
+                if isinstance(error, KeyRejected):
+                    rejected.add(call.vendor)
+                    services.warehouse.fail_pending(run_id, call.vendor, error)
+                continue
+            stale.note(answer.asset_ids.tolist(), stored)
+            counts["received"] += answer.facts.received
+            counts["inserted"] += stored.inserted
+            counts["changed"] += stored.changed
+            counts["unchanged"] += stored.unchanged
+            counts["quarantined"] += len(answer.quarantined)
+            for warning in answer.facts.warnings:
+                log.warning("%s label=%s call_id=%d", warning, call.label, call.call_id)
     if any(call.purpose == "verify" for call in pending):
         services.warehouse.transact(note_compared, run_id, batch)
     figures = " ".join(f"{name}={count}" for name, count in counts.items())

@@ -25,7 +25,8 @@ from marketdata.flows.import_report import Account, ImportReport
 from marketdata.flows.import_symbols import SymbolBook, refuse_unknown
 from marketdata.flows.import_tables import Malformed
 from marketdata.storage import imports
-from marketdata.storage.imports import ImportPart, PartCall, PlannedPart
+from marketdata.storage.imports import ImportPart, Judged, PartCall, PlannedPart
+from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class ImportJob:
     now: datetime
     dry_run: bool
     progress: Progress = silent
+    cache: PriceCache = field(default_factory=lambda: PriceCache(None))
     account: Account = field(default_factory=Account)
     parts: int = 0
     parts_done: int = 0
@@ -152,8 +154,19 @@ class ImportJob:
         else:
             part = self._part(found, key, len(reading.rows) + len(malformed), warnings, names, monotonic() - started)
             judged = self.warehouse.transact(imports.store_part, call, part)
+            self._drop_charts(judged)
             crash_point("after_commit")
         self.account.add_outcomes(judged, names)
+
+    def _drop_charts(self, judged: Judged) -> None:
+        """Take the charts of the assets whose bars a part has added or replaced out of the cache."""
+        names = self.book.house_symbols
+        written = [
+            names[asset_id]
+            for asset_id, counts in judged.outcomes.items()
+            if counts.get("inserted") or counts.get("changed")
+        ]
+        self.cache.drop_charts(written, hours=self.spec.interval == "1h")
 
     def _part(
         self,

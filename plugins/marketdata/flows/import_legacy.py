@@ -33,6 +33,7 @@ from marketdata.flows.import_tables import PART_ROWS, whole_table
 from marketdata.storage import imports, legacy
 from marketdata.storage.imports import PartCall, PlannedPart
 from marketdata.storage.legacy import LegacyTable, Series
+from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -53,19 +54,22 @@ def import_legacy(
     again: bool = False,
     part_rows: int = PART_ROWS,
     progress: Progress = silent,
+    cache: PriceCache | None = None,
 ) -> list[ImportReport]:
     """Import ``asset_data`` from the database at ``dsn``; the reports of its daily and its hourly rows.
 
-    ``given`` are the keys of a spec, see :func:`legacy_spec`. A dry run judges every row and stores nothing. Raises
-    InvalidRequest, with nothing stored, for a table, a spec or a symbol that does not fit; StorageError when either
-    database is away: what was stored stays, and a repetition goes on there.
+    ``given`` are the keys of a spec, see :func:`legacy_spec`; charts that an import makes stale leave the ``cache``. A
+    dry run judges every row and stores nothing. Raises InvalidRequest, with nothing stored, for a table, a spec or a
+    symbol that does not fit; StorageError when either database is away: what was stored stays, and a repetition goes on
+    there.
     """
     started = monotonic()
     specs = [legacy_spec(given, interval) for interval in _INTERVALS]
     with legacy.opened(dsn) as table:
         warnings = table.check()
         series = table.series()
-        jobs = [ImportJob(warehouse, spec, table.origin, now, dry_run, progress) for spec in specs]
+        charts = cache or PriceCache(None)
+        jobs = [ImportJob(warehouse, spec, table.origin, now, dry_run, progress, charts) for spec in specs]
         for job in jobs:
             _settle(job, series, warnings)
         run = ImportRun(warehouse, name, now)

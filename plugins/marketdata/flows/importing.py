@@ -37,6 +37,7 @@ from marketdata.flows.import_report import ImportReport
 from marketdata.flows.import_tables import PART_ROWS, blocks, file_columns
 from marketdata.storage import imports
 from marketdata.storage.imports import PlannedPart
+from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -57,15 +58,17 @@ def import_file(
     again: bool = False,
     part_rows: int = PART_ROWS,
     progress: Progress = silent,
+    cache: PriceCache | None = None,
 ) -> ImportReport:
     """Import a file, see :func:`opened` for ``path`` and ``base``; parts stored before are skipped unless ``again``.
 
-    A dry run judges every row and stores nothing. Raises InvalidRequest, with nothing stored, for a file or a spec that
-    does not fit; StorageError when the database is away: what was stored stays, and a repetition goes on there.
+    Charts that an import makes stale leave the ``cache``. A dry run judges every row and stores nothing. Raises
+    InvalidRequest, with nothing stored, for a file or a spec that does not fit; StorageError when the database is away:
+    what was stored stays, and a repetition goes on there.
     """
     started = monotonic()
     with opened(path, base=base, limits=Limits.from_settings()) as file:
-        job = ImportJob(warehouse, spec, file.name, now, dry_run, progress)
+        job = ImportJob(warehouse, spec, file.name, now, dry_run, progress, cache or PriceCache(None))
         columns = file_columns(file, spec)
         job.unmapped = tuple(column for column in columns if column not in spec.columns.values())
         survey = _survey(job, file, columns, part_rows)

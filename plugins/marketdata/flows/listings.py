@@ -88,6 +88,9 @@ def _settle(inquiry: Inquiry, found: Finding, periods: Periods) -> None:
     done = inquiry.services.warehouse.transact(
         settle, after, run_id=inquiry.run_id, at=inquiry.now, today=inquiry.today
     )
+    renamed = {asset.symbol, after.symbol, *([done.displaced] if done.displaced else [])}
+    if done.retracted or len(renamed) > 1:
+        inquiry.services.cache.drop_charts(sorted(renamed), hours=True)
     _tell(inquiry, found, after, done.retracted)
     if done.displaced:
         inquiry.warn(f"the asset that was called {after.symbol} before is called {done.displaced} now")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from marketdata import settings
+from marketdata.addresses import cache_url, legacy_dsn, warehouse_dsn
 from marketdata.errors import ConfigurationError
 from marketdata.flows.import_files import read_spec, read_spec_keys
 from marketdata.flows.import_job import RunName
@@ -17,8 +19,8 @@ from marketdata.flows.import_legacy import import_legacy
 from marketdata.flows.import_report import ImportReport
 from marketdata.flows.import_request import ImportRequest
 from marketdata.flows.importing import import_file
-from marketdata.hooks.databases import legacy_dsn, warehouse_dsn
 from marketdata.storage.migrations import migrate, pending_migrations
+from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.statements import sql_directory
 from marketdata.storage.warehouse import Warehouse
 
@@ -42,19 +44,20 @@ def import_history(request: ImportRequest, *, name: RunName, now: datetime) -> l
     Empty for source ``none``. Raises InvalidRequest and StorageError as the imports do, ConfigurationError where there
     is no import directory or no such connection.
     """
-    with Warehouse.open(warehouse_dsn()) as warehouse:
+    with Warehouse.open(warehouse_dsn()) as warehouse, closing(PriceCache(cache_url())) as cache:
         if request.source == "file":
             base = import_directory()
             spec = read_spec(request.spec, base=base)
             report = import_file(
-                warehouse, request.file, spec, base=base, name=name, now=now, dry_run=request.dry_run, progress=_logged
-            )
+                warehouse, request.file, spec,
+                base=base, name=name, now=now, dry_run=request.dry_run, progress=_logged, cache=cache,
+            )  # fmt: skip
             reports = [report]
         elif request.source == "legacy":
             given = read_spec_keys(request.spec, base=import_directory()) if request.spec else {}
             dsn = legacy_dsn(request.connection)
             reports = import_legacy(
-                warehouse, dsn, given, name=name, now=now, dry_run=request.dry_run, progress=_logged
+                warehouse, dsn, given, name=name, now=now, dry_run=request.dry_run, progress=_logged, cache=cache
             )
         else:
             reports = []

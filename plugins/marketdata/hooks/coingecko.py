@@ -1,4 +1,4 @@
-"""CoinGeckoHook: daily closes and daily candles of coins in US dollars, and which coins there are."""
+"""CoinGeckoHook: daily closes and candles of coins in US dollars, which coins there are, and CoinGeckoPrices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from marketdata.domain.candles import candle_pieces
 from marketdata.domain.coin_bars import join_candles
 from marketdata.domain.sessions import settled_through
 from marketdata.errors import NotEntitled, RateLimited, VendorError
-from marketdata.hooks import coingecko_refusals
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.coingecko_bars import Candle, Chart, candles_of, closes_of
+from marketdata.hooks.coingecko_prices import CoinGeckoPrices
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.paths import segment
-from marketdata.hooks.vendor_hook import VendorHook
 
 CHART = "/coins/{id}/market_chart"
 CANDLES = "/coins/{id}/ohlc/range"
@@ -61,11 +60,9 @@ _ping = msgspec.json.Decoder(_Ping)
 _key = msgspec.json.Decoder(_Key)
 
 
-class CoinGeckoHook(VendorHook):
+class CoinGeckoHook(CoinGeckoPrices):
     """Calls of one CoinGecko account: see VendorHook for what its methods raise and need."""
 
-    vendor = "coingecko"
-    classify = staticmethod(coingecko_refusals.classify)
     conn_type = "coingecko"
     default_conn_name = "coingecko_default"
     hook_name = "CoinGecko"

@@ -7,6 +7,7 @@ exchange gives decoded answers, or it raises a VendorError; it never gives part 
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -55,11 +56,17 @@ class Classify(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long one call may take. ``tries`` counts the first; ``quota_wait`` is the longest wait for our own quota."""
+    """How long one call may take. ``tries`` counts the first; ``quota_wait`` is the longest wait for our own quota.
+
+    A wait for the next try that is longer than ``retry_wait`` ends the call, and no request is begun, or waited for,
+    ``whole`` seconds after the call's start: the call is over one request's ``timeouts.total`` later at most.
+    """
 
     timeouts: Timeouts = field(default_factory=Timeouts)
     tries: int = 4
     quota_wait: float = 900.0
+    retry_wait: float = CAP_SECONDS
+    whole: float = math.inf
 
 
 class GuardedSession:
@@ -106,13 +113,15 @@ class Exchange:
         self._digest = hashlib.sha256()
         self._requests = self._rate_limited = self._received_bytes = self._status = 0
         self._seconds = 0.0
+        self._over_at = time.monotonic() + session.patience.whole
 
     def get(self, path: str, params: Mapping[str, str], decoder: msgspec.json.Decoder[T]) -> T:
         """The decoded answer of ``path`` below the base URL; every segment of it must have been quoted.
 
         Network failures, 408, 429 and 5xx are tried again, at most 4 times in all. Raises VendorError.
         """
-        url = f"{self._session.connection.base_url}{path}" + (f"?{urlencode(params)}" if params else "")
+        query = f"?{urlencode(params, safe=',')}" if params else ""
+        url = f"{self._session.connection.base_url}{path}{query}"
         self._pages.add(url)
         return self._get(url, decoder)
 
@@ -154,7 +163,8 @@ class Exchange:
         try:
             failures = 0
             while True:
-                self._session.quota.acquire(self._session.priority, self._session.patience.quota_wait)
+                longest = min(self._session.patience.quota_wait, self._time_left())
+                self._session.quota.acquire(self._session.priority, longest)
                 try:
                     return self._attempt(url, decoder)
                 except (TransientFailure, RateLimited) as error:
@@ -217,9 +227,16 @@ class Exchange:
             self._rate_limited += 1
             error.retry_after = wait
             self._session.quota.push_back(min(wait, _LONGEST_PUSH_BACK))
-        if is_last or wait > CAP_SECONDS:
+        if is_last or wait > min(self._session.patience.retry_wait, self._over_at - time.monotonic()):
             raise error
         self._session.sleep(wait)
+
+    def _time_left(self) -> float:
+        """Seconds in which another request of this call may begin."""
+        left = self._over_at - time.monotonic()
+        if left <= 0:
+            raise self._transient(f"there was no end of it within {self._session.patience.whole:.0f} s")
+        return left
 
     def _counted(self, error: VendorError) -> VendorError:
         error.what, error.endpoint, error.status = self._subject, self._endpoint, error.status or self._status

@@ -1,10 +1,9 @@
-"""PolygonHook: raw daily bars of stocks and ETFs from Polygon.io, now Massive; the rest is in PolygonReference."""
+"""PolygonHook: raw daily bars of stocks and ETFs from Polygon.io, now Massive; PolygonReference, PolygonPrices."""
 
 from __future__ import annotations
 
 import math
 from datetime import date, timedelta
-from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -15,9 +14,10 @@ from marketdata.domain.bars import DailyBars, empty_daily_bars
 from marketdata.domain.sessions import new_york_date, previous_session
 from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks.answer import Answer
-from marketdata.hooks.http import Exchange
 from marketdata.hooks.new_york import new_york_dates
 from marketdata.hooks.paths import segment
+from marketdata.hooks.polygon_aggregates import MOST_BASE_BARS, Bar, aggregates, bars_of
+from marketdata.hooks.polygon_prices import PolygonPrices
 from marketdata.hooks.polygon_reference import PolygonReference
 
 RANGE = "/v2/aggs/ticker/{ticker}/range/1/day/{from}/{to}"
@@ -25,37 +25,10 @@ GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/{date}"
 PREVIOUS = "/v2/aggs/ticker/{ticker}/prev"
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers/{ticker}"
 
-_GOOD = frozenset({"OK", "DELAYED"})
-_MOST_BASE_BARS = "50000"
-_Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-
-
-class _Bar(msgspec.Struct, gc=False):
-    """One aggregate. Prices are required but may be null; ``v`` ``vw`` ``n`` may be missing as well."""
-
-    t: _Milliseconds
-    o: float | None
-    h: float | None
-    l: float | None  # noqa: E741 - the vendor's name
-    c: float | None
-    v: float | None = None
-    vw: float | None = None
-    n: Annotated[float, msgspec.Meta(le=2**53)] | None = None
-    T: str = ""
-
-
-class _Aggregates(msgspec.Struct):
-    status: str
-    results: list[_Bar] | None = None
-    results_count: int | None = msgspec.field(default=None, name="resultsCount")
-    next_url: str | None = None
-
-
-_aggregates = msgspec.json.Decoder(_Aggregates)
 _anything = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class PolygonHook(PolygonReference):
+class PolygonHook(PolygonReference, PolygonPrices):
     """Calls of one Polygon account: see VendorHook for what its methods raise and need."""
 
     conn_type = "polygon"
@@ -70,13 +43,13 @@ class PolygonHook(PolygonReference):
         """
         path = RANGE.format_map({"ticker": segment(ticker), "from": first.isoformat(), "to": last.isoformat()})
         exchange = self.get_conn().exchange(f"{ticker} {first} to {last}", RANGE)
-        page = exchange.get(path, {**_raw_or(adjusted), "sort": "asc", "limit": _MOST_BASE_BARS}, _aggregates)
-        bars = _bars_of(exchange, page)
-        delayed = page.status == "DELAYED"
+        page = exchange.get(path, {**_raw_or(adjusted), "sort": "asc", "limit": MOST_BASE_BARS}, aggregates)
+        bars = bars_of(exchange, page)
+        delayed = page.is_delayed
         while page.next_url:
-            page = exchange.follow(page.next_url, _aggregates)
-            bars += _bars_of(exchange, page)
-            delayed |= page.status == "DELAYED"
+            page = exchange.follow(page.next_url, aggregates)
+            bars += bars_of(exchange, page)
+            delayed |= page.is_delayed
         symbols = np.full(len(bars), ticker, dtype=np.object_)
         sessions = new_york_dates(np.array([bar.t for bar in bars], dtype=np.int64))
         return exchange.answer(_columns(bars, symbols, sessions), delayed=delayed)
@@ -89,8 +62,8 @@ class PolygonHook(PolygonReference):
         """
         exchange = self.get_conn().exchange(f"market day {session}", GROUPED)
         path = GROUPED.format(date=session.isoformat())
-        page = exchange.get(path, {**_raw_or(adjusted=False), "include_otc": "false"}, _aggregates)
-        bars = _bars_of(exchange, page)
+        page = exchange.get(path, {**_raw_or(adjusted=False), "include_otc": "false"}, aggregates)
+        bars = bars_of(exchange, page)
         if page.next_url:
             exchange.broken("the whole market came with a next page, which this endpoint does not have")
         symbols = np.empty(len(bars), dtype=np.object_)
@@ -98,7 +71,7 @@ class PolygonHook(PolygonReference):
         if not all(symbols):
             exchange.broken("a bar of the market day names no ticker")
         sessions = np.full(len(bars), np.datetime64(session, "D"))
-        return exchange.answer(_columns(bars, symbols, sessions), delayed=page.status == "DELAYED")
+        return exchange.answer(_columns(bars, symbols, sessions), delayed=page.is_delayed)
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether the key works, and in words what the plan gives: market day, intraday prices, first session."""
@@ -142,19 +115,7 @@ def _raw_or(adjusted: bool) -> dict[str, str]:
     return {"adjusted": "true" if adjusted else "false"}
 
 
-def _bars_of(exchange: Exchange, page: _Aggregates) -> list[_Bar]:
-    """The bars of one page; only ``resultsCount: 0`` proves that there are none."""
-    if page.status not in _GOOD:
-        exchange.broken(f"status is {page.status!r} in an answer with HTTP 200")
-    bars = page.results or []
-    if not bars and page.results_count != 0:
-        exchange.broken("there are no results, and no resultsCount of 0 that proves it")
-    if page.results_count is not None and page.results_count > len(bars):
-        exchange.broken(f"resultsCount is {page.results_count}, but {len(bars)} results came")
-    return bars
-
-
-def _columns(bars: list[_Bar], symbols: NDArray[np.object_], sessions: NDArray[np.datetime64]) -> DailyBars:
+def _columns(bars: list[Bar], symbols: NDArray[np.object_], sessions: NDArray[np.datetime64]) -> DailyBars:
     if not bars:
         return empty_daily_bars()
     opens = np.array([bar.o for bar in bars], dtype=np.float64)

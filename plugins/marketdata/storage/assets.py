@@ -101,6 +101,12 @@ def find_assets(connection: Connection, symbols: Sequence[str] | None) -> list[A
     return found
 
 
+def find_symbols(connection: Connection, asset_ids: Sequence[int]) -> list[str]:
+    """The house symbols of these assets."""
+    rows = connection.execute(statement("assets/list_symbols_of"), {"asset_ids": list(asset_ids)})
+    return [str(symbol) for (symbol,) in rows]
+
+
 def _unknown(connection: Connection, unknown: Sequence[str]) -> InvalidRequest:
     existing = [str(symbol) for (symbol,) in connection.execute(statement("assets/list_symbols"))]
     named = []

@@ -7,7 +7,6 @@ in one order (market, then asset), so that two writers of the same bars wait for
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -227,15 +226,6 @@ def _refusals(rows: tuple[QuarantineRow, ...]) -> dict[str, object]:
         "asset_ids": [row.asset_id for row in rows],
         "symbols": [row.symbol for row in rows],
         "sessions": [row.session for row in rows],
-        "records": [Jsonb({name: _as_json(value) for name, value in row.record.items()}) for row in rows],
+        "records": [Jsonb(row.as_json()) for row in rows],
         "reasons": [row.reason for row in rows],
     }
-
-
-def _as_json(value: object) -> object:
-    """NaN and infinity as texts, which JSON cannot hold as numbers; dates as ISO texts; the rest as it is."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value.isoformat() if isinstance(value, date) else value

@@ -35,6 +35,12 @@ def instant_since_epoch(instant: datetime) -> np.int64:
     return np.int64((instant - _EPOCH) // timedelta(microseconds=1))
 
 
+def instants_since_epoch(instants: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """datetime64[us], UTC, as PostgreSQL's ``timestamptz``: microseconds since 2000."""
+    since: NDArray[np.int64] = (instants - _EPOCH_DAY.astype("datetime64[us]")).astype(np.int64)
+    return since
+
+
 def encode(
     columns: Mapping[str, Column], given: Mapping[str, NDArray[np.bool_]], length: int, *, rows_a_copy: int
 ) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -48,6 +49,10 @@ class QuarantineRow:
     reason: str
     asset_id: int | None = None
 
+    def as_json(self) -> dict[str, object]:
+        """The record for JSON: NaN and infinity, which it has no numbers for, and dates as texts; the rest as it is."""
+        return {name: _as_json(value) for name, value in self.record.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -90,3 +95,11 @@ class Stored:
     inserted: int
     changed: int
     unchanged: int
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value

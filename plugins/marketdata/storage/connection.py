@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -67,23 +67,28 @@ def connect(dsn: str, *, autocommit: bool = False, settings: dict[str, str] | No
 
     Tries once. Raises ConfigurationError for a malformed DSN, DatabaseReadOnly for a standby, else DatabaseUnavailable.
     """
+    arguments = session_arguments(dsn, settings or {})
+    try:
+        return psycopg.connect(**arguments, autocommit=autocommit)  # type: ignore[arg-type]
+    except psycopg.OperationalError as error:
+        raise _why_no_connection(error, dsn) from error
+
+
+def session_arguments(dsn: str, settings: Mapping[str, str]) -> dict[str, object]:
+    """What ``psycopg.connect`` is given for a session with ``SESSION_SETTINGS`` and ``settings``, which win over them.
+
+    Raises ConfigurationError for a malformed DSN; what stands in the DSN wins over all.
+    """
     try:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise ConfigurationError(
             "the database address", "it is malformed", "write it as postgresql://user@host:5432/database"
         ) from error
-    chosen = {**SESSION_SETTINGS, **_frozen_clock(), **(settings or {})}
+    chosen = {**SESSION_SETTINGS, **_frozen_clock(), **settings}
     options = " ".join([*(f"-c {name}={value}" for name, value in chosen.items()), str(given.get("options") or "")])
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write", "fallback_application_name": "marketdata"}
-    try:
-        return psycopg.connect(
-            **{**defaults, **given, "options": options},  # type: ignore[arg-type]
-            autocommit=autocommit,
-            prepare_threshold=1,
-        )
-    except psycopg.OperationalError as error:
-        raise _why_no_connection(error, dsn) from error
+    return {**defaults, **given, "options": options, "prepare_threshold": 1}
 
 
 class Database:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from ipaddress import ip_address
 from typing import Literal
 
 import psycopg
@@ -15,6 +16,7 @@ from marketdata import settings
 from marketdata.errors import ConfigurationError, MarketDataError
 from marketdata.storage.connection import MIGRATE, Connection, connect
 from marketdata.storage.migrations import check_schema, waiting_migrations
+from marketdata.storage.outbox import find_waiting
 from marketdata.storage.statements import all_statements, statement
 from marketdata.storage.timescale import Level, level
 
@@ -57,7 +59,7 @@ def _examine_database() -> Iterator[Finding]:
             yield _failed("schema", error)
             return
         yield Finding("schema", "ok", "as this code expects")
-        for check in (_examine_waiting, _examine_statements, _examine_calendar, _examine_assets):
+        for check in (_examine_waiting, _examine_statements, _examine_calendar, _examine_assets, _examine_outbox):
             yield check(connection)
 
 
@@ -92,7 +94,7 @@ def _examine_waiting(connection: Connection) -> Finding:
 
 def _examine_statements(connection: Connection) -> Finding:
     """Let the server parse every statement: a column dropped or renamed by hand shows here, not in the night."""
-    for staging in ("bars/create_staging", "imports/create_staging"):
+    for staging in ("bars/create_staging", "imports/create_staging", "prices/create_staging", "hours/create_staging"):
         connection.execute(statement(staging))
     names = all_statements()
     for name in names:
@@ -130,6 +132,14 @@ def _examine_assets(connection: Connection) -> Finding:
     return Finding("assets", "ok", f"{count} followed")
 
 
+def _examine_outbox(connection: Connection) -> Finding:
+    outbox = find_waiting(connection)
+    if outbox.since is None:
+        return Finding("alert messages", "ok", "none waits to be delivered")
+    found = f"{outbox.waiting} wait since {outbox.since:%Y-%m-%d %H:%M} UTC: {outbox.last_error or 'not tried yet'}"
+    return Finding("alert messages", "warning", found, "run: marketdata alerts test; see docs/alerting.md")
+
+
 def _examine_redis() -> Finding:
     url = settings.redis_url()
     if url is None:
@@ -142,10 +152,32 @@ def _examine_redis() -> Finding:
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS) as client:
             client.ping()
+            return judge_redis(client)
     except (redis.RedisError, ValueError) as error:
         why = f"it does not answer: {type(error).__name__}"
         return Finding("redis", "failed", why, "start it, or correct REDIS_URL; ingestion goes on without it")
+
+
+def judge_redis(client: redis.Redis) -> Finding:
+    """Whether a server that answers is set up as it should be."""
+    address = client.get_connection_kwargs()
+    host = str(address.get("host", "localhost"))
+    if not address.get("password") and "path" not in address and not _is_loopback(host):
+        step = "set requirepass there and write redis://:password@host:6379/0: whoever reaches it can change prices"
+        return Finding("redis", "warning", f"answers without a password on {host}", step)
+    memory = client.info("memory")
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if memory.get("maxmemory") and policy != "noeviction":
+        step = "set maxmemory-policy noeviction: a lost price is read from the database, a lost window costs the key"
+        return Finding("redis", "warning", f"answers; when it is full it evicts windows of the quota ({policy})", step)
     return Finding("redis", "ok", "answers")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _failed(check: str, error: MarketDataError) -> Finding:

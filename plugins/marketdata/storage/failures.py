@@ -63,6 +63,11 @@ def fail_call(connection: Connection, call: Call, error: VendorError) -> None:
     )
 
 
+def supersede_call(connection: Connection, call: Call) -> None:
+    """Let a failed call count no longer, because the same run went another way: what it was told is kept."""
+    connection.execute(statement("calls/supersede"), {"call_id": call.call_id})
+
+
 def fail_pending(connection: Connection, run_id: int, vendor: Vendor, error: VendorError) -> None:
     """Close every call as failed that a run still has to make at ``vendor``: one answer speaks for all of them."""
     connection.execute(

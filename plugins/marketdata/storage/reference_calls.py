@@ -77,7 +77,7 @@ def finish_call(connection: Connection, call: Call, facts: CallFacts, at: dateti
                 "asset_ids": [row.asset_id for row in rows],
                 "symbols": [row.symbol for row in rows],
                 "sessions": [row.session for row in rows],
-                "records": [Jsonb(dict(row.record)) for row in rows],
+                "records": [Jsonb(row.as_json()) for row in rows],
                 "reasons": [row.reason for row in rows],
             },
         )

@@ -59,7 +59,7 @@ def cache_url() -> str | None:
         from urllib.parse import quote
 
         credentials = f"{quote(stored.login or '', safe='')}:{quote(stored.password, safe='')}@"
-    database = stored.extra_dejson.get("db", 0)
+    database = stored.extra_dejson.get("db", stored.schema or 0)  # in the URI form it may be the path
     return f"redis://{credentials}{stored.host}:{stored.port or 6379}/{database}"
 
 

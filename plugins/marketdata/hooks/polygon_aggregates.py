@@ -1,0 +1,57 @@
+"""Aggregates of Polygon.io, now Massive: bars of any length have one envelope."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from marketdata.hooks.http import Exchange
+
+MOST_BASE_BARS = "50000"
+"""The largest page, in days or minutes, whatever the length of the bars asked for."""
+
+_GOOD = frozenset({"OK", "DELAYED"})
+_Milliseconds = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+
+
+class Bar(msgspec.Struct, gc=False):
+    """One aggregate. Prices are required but may be null; ``v`` ``vw`` ``n`` may be missing as well."""
+
+    t: _Milliseconds
+    o: float | None
+    h: float | None
+    l: float | None  # noqa: E741 - the vendor's name
+    c: float | None
+    v: float | None = None
+    vw: float | None = None
+    n: Annotated[float, msgspec.Meta(le=2**53)] | None = None
+    T: str = ""
+
+
+class Aggregates(msgspec.Struct):
+    """A page of bars."""
+
+    status: str
+    results: list[Bar] | None = None
+    results_count: int | None = msgspec.field(default=None, name="resultsCount")
+    next_url: str | None = None
+
+    @property
+    def is_delayed(self) -> bool:
+        return self.status == "DELAYED"
+
+
+aggregates = msgspec.json.Decoder(Aggregates)
+
+
+def bars_of(exchange: Exchange, page: Aggregates) -> list[Bar]:
+    """The bars of one page; only ``resultsCount: 0`` proves that there are none."""
+    if page.status not in _GOOD:
+        exchange.broken(f"status is {page.status!r} in an answer with HTTP 200")
+    bars = page.results or []
+    if not bars and page.results_count != 0:
+        exchange.broken("there are no results, and no resultsCount of 0 that proves it")
+    if page.results_count is not None and page.results_count > len(bars):
+        exchange.broken(f"resultsCount is {page.results_count}, but {len(bars)} results came")
+    return bars
