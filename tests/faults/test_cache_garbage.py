@@ -99,6 +99,16 @@ def test_a_key_of_another_type_is_a_miss_and_overwritten(cache: PriceCache, clie
 
 
 @pytest.mark.fault("R05")
+def test_what_looks_like_a_note_of_what_was_published_and_is_none_stops_no_writer(
+    cache: PriceCache, client: redis.Redis
+) -> None:
+    """As long as a note, and later than any instant when compared as text."""
+    client.hset("prices:published", price_key("AAPL"), b"[" * 94)
+    client.set(price_key("AAPL"), json.dumps({**GOOD, "timestamp": "z" * 27, "as_of": "z" * 27}))
+    assert cache.put_prices([latest()]) == 1
+
+
+@pytest.mark.fault("R05")
 @given(garbage=st.one_of(st.binary(max_size=60), st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(GOOD)), inner, max_size=8),

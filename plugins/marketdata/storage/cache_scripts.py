@@ -22,14 +22,19 @@ local function hash_of(value)
     return redis.sha1hex(string.sub(value, 1, first) .. string.sub(value, last + 28))
 end
 
+local instant = '%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%dZ'
+
+local function is_instant(value)
+    return type(value) == 'string' and string.find(value, '^' .. instant .. '$') ~= nil
+end
+
 local function age_of(there, key)
     if not there then
         return ''
     end
     local is_json, price = pcall(cjson.decode, there)
     if not is_json or type(price) ~= 'table' or type(price.price) ~= 'number'
-        or type(price.timestamp) ~= 'string' or #price.timestamp ~= 27
-        or type(price.as_of) ~= 'string' or #price.as_of ~= 27
+        or not is_instant(price.timestamp) or not is_instant(price.as_of)
         or key ~= 'latest_price:' .. tostring(price.symbol) then
         return ''
     end
@@ -49,7 +54,7 @@ for i, key in ipairs(names) do
     local value = ARGV[i + 5]
     local age = part(value, 'timestamp') .. part(value, 'as_of')
     local before = published[i] or ''
-    if #before ~= 94 then
+    if not string.find(before, '^' .. instant .. instant .. '%x+$') then
         before = ''
     end
     if age >= age_of(there[i], key) and age >= string.sub(before, 1, 54) then
