@@ -4,7 +4,7 @@
 #   make down    stop what make demo started
 #   make test    all tests, from nothing, leaving nothing running
 #   make check   lint, types, SQL, generated pages
-#   make bench   speed and cost, written to docs/performance.md
+#   make bench   speed and cost, written to docs/performance.md; SCENES=reads for one of its scenes
 #   make docs    write the generated pages
 #
 # PYTHON=/path/to/python3 chooses the interpreter, MARKETDATA_AIRFLOW_PORT=8081 Airflow's port.
@@ -36,7 +36,7 @@ check: venv-dev
 	$(VENV_PYTHON) -m local.docs --check
 
 bench: venv-dev
-	$(VENV_PYTHON) -m tests.bench
+	$(VENV_PYTHON) -m tests.bench $(SCENES)
 
 docs: venv
 	$(VENV_PYTHON) -m local.docs

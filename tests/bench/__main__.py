@@ -1,4 +1,4 @@
-"""``python -m tests.bench [SCENE ...]``: measure, print, and (all scenes only) write ``docs/performance.md``."""
+"""``python -m tests.bench [SCENE ...]``: measure, print, write ``docs/performance.md``, or some scenes' lines of it."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ SCENES: dict[str, Callable[[Stage], Sequence[Figure | Section]]] = {
 PAGE = ROOT / "docs" / "performance.md"
 _INTRODUCTION = """# Performance
 
-Written by `make bench`: medians with minimum and maximum, everything in one run on one server. Compare the ratios, not
+Written by `make bench`: medians with minimum and maximum, each scene in one run on one server. Compare the ratios, not
 the seconds: the machine is small and shared. Market data comes from the simulator, whose answers are prepared
-beforehand; the database has its durable settings on.
+beforehand; the database has its durable settings on. `make bench SCENES=reads` measures one scene anew; the last run of
+a scene is what stands here.
 """
 
 
@@ -76,9 +77,10 @@ def main() -> int:
     except MarketDataError as error:
         console.print(str(error))
         return 1
-    if len(chosen) == len(SCENES):
-        PAGE.write_text(_page(where, figures, sections), encoding="utf-8")
-        console.print(f"written: {PAGE.relative_to(ROOT)}")
+    is_whole = len(chosen) == len(SCENES)
+    page = _page(where, figures, sections) if is_whole else _renewed(PAGE.read_text(encoding="utf-8"), figures)
+    PAGE.write_text(page, encoding="utf-8")
+    console.print(f"written: {PAGE.relative_to(ROOT)}")
     return 0 if all(figure.met for figure in figures) else 1
 
 
@@ -90,9 +92,21 @@ def _where(stage: Stage) -> str:
 
 
 def _page(where: str, figures: list[Figure], sections: list[Section]) -> str:
-    rows = [f"| {one.what} | {one.goal} | {one.measured} | {_verdict(one)} |" for one in figures]
+    rows = [_row(one) for one in figures]
     head = [_INTRODUCTION, where + ".\n", "| what | goal | measured | |", "|---|---|---|---|"]
     return "\n".join([*head, *rows, *(f"\n{section.text}" for section in sections), ""])
+
+
+def _renewed(page: str, figures: list[Figure]) -> str:
+    """The page with these figures in place of the same ones, or as new lines behind the others."""
+    head, rule, rest = page.partition("\n|---|---|---|---|\n")
+    table, gap, sections = rest.partition("\n\n")
+    rows = {row.split(" | ")[0]: row for row in [*table.split("\n"), *map(_row, figures)]}
+    return "".join([head, rule, "\n".join(rows.values()), gap, sections])
+
+
+def _row(figure: Figure) -> str:
+    return f"| {figure.what} | {figure.goal} | {figure.measured} | {_verdict(figure)} |"
 
 
 def _verdict(figure: Figure) -> str:
