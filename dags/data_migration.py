@@ -42,7 +42,7 @@ from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, dag
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from marketdata.errors import DatabaseBusy, DatabaseUnavailable, MarketDataError
-from marketdata.flows.import_request import CONNECTION_PATTERN, PATH_PATTERN, SOURCES, ImportRequest
+from marketdata.flows.imports.request import CONNECTION_PATTERN, PATH_PATTERN, SOURCES, ImportRequest
 
 RETRY_WHAT_CAN_HEAL = ExceptionRetryPolicy(
     rules=[
@@ -81,7 +81,7 @@ def data_migration() -> None:
         """Import what is asked for, part by part, going on where an earlier try ended; return counts."""
         from marketdata import settings
         from marketdata.flows import migration
-        from marketdata.flows.import_job import RunName
+        from marketdata.flows.imports.job import RunName
 
         request = _request()
         if request.source == "none":

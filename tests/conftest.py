@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 os.environ.pop("MARKETDATA_DSN", None)  # a sourced .local/stack.env must not point the tests at the demo's data
 os.environ.pop("REDIS_URL", None)
 
-hypothesis_settings.register_profile("marketdata", deadline=None)  # a busy machine is no failure; speed is bench's
-hypothesis_settings.load_profile("marketdata")
+# A busy machine is no failure, speed is the bench's; and a change is judged by its own examples, the same in each run.
+# MARKETDATA_SEARCH=1 tries others than these, and more where a test does not set their number.
+hypothesis_settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("search", deadline=None, max_examples=1_000)
+hypothesis_settings.load_profile("search" if os.environ.get("MARKETDATA_SEARCH") else "same")
 
 TEMPLATE = "marketdata_template"
 

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from marketdata.flows.ticking import Update
+    from marketdata.flows.realtime.ticking import Update
 
 RUN_TYPES = ("scheduled", "manual", "operator_triggered")
 """A backfill is refused: no vendor tells what a price was at a tick that has passed."""
@@ -36,17 +36,17 @@ TICKING: dict[str, Any] = {
 @task
 def update_prices() -> None:
     """Fetch the latest prices of all active assets and store them in database and cache; publish the report."""
-    from marketdata.flows import realtime
+    from marketdata.flows.realtime import latest
 
-    _run_tick(realtime.update_prices)
+    _run_tick(latest.update_prices)
 
 
 @task
 def update_hours() -> None:
     """Bring the hours of the current session up to date in database and cache; publish the report."""
-    from marketdata.flows import realtime_hours
+    from marketdata.flows.realtime import hours
 
-    _run_tick(realtime_hours.update_hours)
+    _run_tick(hours.update_hours)
 
 
 def _run_tick(update: Update) -> None:

@@ -15,6 +15,7 @@ import psycopg
 from marketdata.domain.class_windows import class_windows
 from marketdata.domain.coverage import ONE_DAY, Span
 from marketdata.domain.ranges import EARLIEST
+from marketdata.storage.gaps import missing
 from marketdata.storage.questions import list_missing
 from tests.bench.scenes import RUNS, Figure, spread, timed
 from tests.bench.stage import FIVE_YEARS_AGO, FRIDAY, NOW, Stage
@@ -62,7 +63,7 @@ def adjusted_reads(stage: Stage) -> list[Figure]:
     ]
     with stage.services(dsn) as services:
         window = Span(EARLIEST["stock"], FRIDAY)
-        ask = lambda: services.warehouse.missing("us", window, asset_ids=None, today=NOW.date())  # noqa: E731
+        ask = lambda: services.warehouse.transact(missing, "us", window, asset_ids=None, today=NOW.date())  # noqa: E731
         figures.append(_question_figure("what do 12,000 assets miss of MAX, as the planner asks", ask))
         windows = class_windows("MAX", NOW)
         ask = lambda: services.warehouse.transact(list_missing, windows, asset_ids=None)  # noqa: E731

@@ -21,6 +21,7 @@ from marketdata.flows import history
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services, connected
 from marketdata.hooks.connection import VendorConnection
+from marketdata.storage.assets import load_assets
 from marketdata.storage.runs import RunReport
 from marketdata.storage.warehouse import Warehouse
 from tests.bench.first_load import AT_A_TIME, start_worker, work
@@ -90,7 +91,7 @@ class Scene:
         ]
         try:
             with self._services(dsn) as services:
-                services.warehouse.load_assets([*_stocks(listed=listed), *self.coins])
+                services.warehouse.transact(load_assets, [*_stocks(listed=listed), *self.coins])
                 self.admin.forget_requests()
                 started = time.perf_counter()
                 plan = history.plan_run(

@@ -1,12 +1,14 @@
 """One worker of the first load, a process of its own: makes every ``of``-th batch of a run, one call after the other.
 
 Prints ``ready`` when it is connected, reads the run and its batches from a line of standard input, and prints the
-process's peak memory in MB when they are made.
+process's peak memory in MB when they are made. It ends as Airflow ends the process of a task, by ``os._exit``: to take
+an interpreter down that is no longer needed costs 0.3 to 0.5 s.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import sys
 from pathlib import Path
@@ -50,3 +52,5 @@ def peak_memory_mb() -> float:
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)

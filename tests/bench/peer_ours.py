@@ -15,6 +15,7 @@ from marketdata.flows import fetch, history, reference
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services, connected
 from marketdata.hooks.connection import VendorConnection
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.warehouse import Warehouse
 from tests.bench.stage import KEY, ready_file
 
@@ -29,8 +30,8 @@ def main(dsn: str, polygon_url: str, folder: str, _first: str, _last: str, *tick
     now = settings.now()
     names = {"airflow_run_id": now.isoformat()}
     with Warehouse.open(dsn) as warehouse, connected(warehouse, stocks, coins, os.environ["REDIS_URL"]) as services:
-        if not warehouse.find_assets(None):
-            warehouse.load_assets({"symbol": ticker, "asset_class": "stock"} for ticker in tickers)
+        if not warehouse.transact(find_assets, None):
+            warehouse.transact(load_assets, [{"symbol": ticker, "asset_class": "stock"} for ticker in tickers])
         reference.sync_reference(services, dag_id="reference_sync", now=now, **names)
         request = HistoryRequest("1Y", verify_hours=1.0 if now.weekday() == _SUNDAY else 0.0)
         plan = history.plan_run(services, request, dag_id="history", as_of=now, now=now, **names)

@@ -26,6 +26,7 @@ from local.processes import free_port
 from local.simulator.admin import SimulatorAdmin
 from local.stack import Stack
 from marketdata.domain.sessions import expected_through, sessions
+from marketdata.storage.assets import load_assets
 from marketdata.storage.warehouse import Warehouse
 from tests.bench.scenes import Figure, grouped_target
 from tests.bench.scheduled import forget, wait_for_the_scheduled_run
@@ -109,14 +110,14 @@ class Scene:
         self.days = sessions(newest - timedelta(days=30), newest)[1:]
         self.vendor.prepare("demo-polygon-starter", [grouped_target(day) for day in self.days])
         with Warehouse.open(self.addresses.MARKETDATA_DSN) as warehouse:
-            warehouse.load_assets({"symbol": symbol, "asset_class": "stock"} for symbol in tickers(STOCKS))
-            warehouse.load_assets(
+            warehouse.transact(load_assets, [{"symbol": symbol, "asset_class": "stock"} for symbol in tickers(STOCKS)])
+            warehouse.transact(load_assets, [
                 {
                     "symbol": _symbol(number), "asset_class": "crypto", "vendor_symbol": f"synthetic-coin-{number:05d}",
                     "watchlists": "Bench",
                 }
                 for number in range(COINS)
-            )  # fmt: skip
+            ])  # fmt: skip
         for dag_id in (LATEST, HOURLY):
             self.api.unpause(dag_id)
         deadline = time.monotonic() + 180

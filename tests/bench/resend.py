@@ -18,6 +18,8 @@ from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.domain.sessions import sessions
 from marketdata.flows.reading import read_single
 from marketdata.flows.services import Services
+from marketdata.storage import runs
+from marketdata.storage.assets import find_assets
 from marketdata.storage.calls import Call, DailyAnswer
 from tests.bench.scenes import RUNS, Figure, spread, timed
 from tests.bench.stage import FIVE_YEARS_AGO, FRIDAY, Stage, follow, tickers
@@ -56,17 +58,17 @@ def _answers(services: Services) -> list[tuple[Call, DailyAnswer]]:
     """Every stock's five years as the flow would store them."""
     days = sessions(FIVE_YEARS_AGO, FRIDAY)
     asked = Span(days[0], days[-1])
-    assets = services.warehouse.find_assets(None)
+    assets = services.warehouse.transact(find_assets, None)
     calls = [
         PlannedCall(CallKind.TICKER_RANGE, "polygon", asset.asset_id, asset.vendor_symbol, asked.first, asked.last)
         for asset in assets
     ]
-    run_id = services.warehouse.open_run("bench", "resend", "5Y", None, settings.now().date())
-    services.warehouse.save_plan(run_id, [calls])
+    run_id = services.warehouse.transact(runs.open_run, "bench", "resend", "5Y", None, settings.now().date())
+    services.warehouse.transact(runs.save_plan, run_id, [calls])
     return [
         (call, read_single(call, services.polygon.daily_bars(call.label, call.first, call.last), asked,
                            asset_class="stock"))
-        for call in services.warehouse.pending_calls(run_id, 0)
+        for call in services.warehouse.transact(runs.pending_calls, run_id, 0)
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from local.processes import free_port
 from local.simulator.admin import SimulatorAdmin
 from local.stack import Stack
 from marketdata.domain.sessions import expected_through, previous_session
+from marketdata.storage.assets import load_assets
 from marketdata.storage.warehouse import Warehouse
 from tests.bench.scenes import RUNS, Figure, grouped_target, spread
 from tests.bench.stage import EXTRA_STOCKS, cover_until, tickers
@@ -47,7 +48,7 @@ def _runs(api: AirflowApi, dsn: str, vendor: SimulatorAdmin) -> list[float]:
     before = previous_session(newest - timedelta(days=1))
     wait_for_the_scheduled_run(api)
     with Warehouse.open(dsn) as warehouse:
-        warehouse.load_assets({"symbol": symbol, "asset_class": "stock"} for symbol in tickers(12_000))
+        warehouse.transact(load_assets, [{"symbol": symbol, "asset_class": "stock"} for symbol in tickers(12_000)])
     vendor.prepare("demo-polygon-starter", [grouped_target(newest)])
     seconds = []
     for _ in range(RUNS):

@@ -20,6 +20,7 @@ from local.simulator.admin import SimulatorAdmin
 from local.simulator.listings import load_universe
 from marketdata.flows.services import Services, connected
 from marketdata.hooks.connection import VendorConnection
+from marketdata.storage.assets import load_assets
 from marketdata.storage.migrations import migrate
 from marketdata.storage.warehouse import Warehouse
 
@@ -109,8 +110,8 @@ def tickers(count: int) -> list[str]:
 
 def follow(services: Services, symbols: Sequence[str]) -> None:
     """Load the stocks as assets."""
-    services.warehouse.load_assets(
-        {"symbol": symbol, "asset_class": "stock", "listed_on": "2008-01-02"} for symbol in symbols
+    services.warehouse.transact(
+        load_assets, [{"symbol": symbol, "asset_class": "stock", "listed_on": "2008-01-02"} for symbol in symbols]
     )
 
 

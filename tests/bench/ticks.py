@@ -12,7 +12,7 @@ import psycopg
 import redis
 
 from marketdata.domain.sessions import session_open
-from marketdata.flows.realtime import update_prices
+from marketdata.flows.realtime.latest import update_prices
 from marketdata.flows.services import Services, connected
 from marketdata.storage.watchlists import add_members, create_lists
 from tests.bench.scenes import RUNS, Figure, spread, timed

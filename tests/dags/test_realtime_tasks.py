@@ -14,7 +14,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from marketdata import metrics, realtime_tasks
-from marketdata.flows import history, realtime, run_figures, services
+from marketdata.flows import history, run_figures, services
+from marketdata.flows.realtime import latest
 from marketdata.storage.runs import RunReport
 
 TICK = pendulum.datetime(2026, 11, 20, 15, 12)
@@ -53,7 +54,7 @@ def test_the_report_is_published_also_by_a_run_that_failed_and_only_that_one_fai
     report = RunReport(**{**REPORT, "state": state})
     monkeypatch.setattr(services, "open_services", open_services)
     monkeypatch.setattr(realtime_tasks, "get_current_context", lambda: context)
-    monkeypatch.setattr(realtime, "update_prices", lambda *_, **__: report)
+    monkeypatch.setattr(latest, "update_prices", lambda *_, **__: report)
     monkeypatch.setattr(run_figures, "run_figures", lambda *_: "figures")
     monkeypatch.setattr(metrics, "emit_run", lambda dag_id, published, _: measured.append((dag_id, published["state"])))
     monkeypatch.setattr(metrics, "emit_cache", lambda _: None)

@@ -65,6 +65,7 @@ def test_what_costs_no_credits_is_asked_for_each_minute() -> None:
         (48, 10_000, False, 56),
         (48, 500_000, False, 2),
         (1, 500_000, True, 1),
+        (1, 0, False, 390),
     ],
 )
 def test_the_cadence_is_the_shortest_that_the_months_credits_pay(
@@ -76,7 +77,14 @@ def test_the_cadence_is_the_shortest_that_the_months_credits_pay(
     assert cadence == Cadence(minutes)
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 20_000), INSTANTS, st.booleans())
+@pytest.mark.parametrize("credits_left", [0, 1])
+def test_a_month_that_has_no_tick_left_needs_no_pace(credits_left: int) -> None:
+    last_weekend = datetime(2026, 5, 30, tzinfo=UTC)
+    cadence = choose_cadence(1, per_tick=1, credits_left=credits_left, now=last_weekend, around_the_clock=False)
+    assert cadence == Cadence(1)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 20_000), INSTANTS, st.booleans())
 def test_no_cadence_spends_more_than_its_part_of_the_credits_and_none_shorter_would_do(
     calls: int, per_tick: int, credits_left: int, now: datetime, around_the_clock: bool
 ) -> None:

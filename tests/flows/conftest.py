@@ -15,6 +15,7 @@ from marketdata.flows import fetch, history
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services, connected
 from marketdata.hooks.connection import VendorConnection
+from marketdata.storage.assets import load_assets
 from marketdata.storage.runs import RunReport
 from marketdata.storage.warehouse import Warehouse
 
@@ -104,7 +105,7 @@ def make_desk(
     ) -> Desk:
         warehouse_context = Warehouse.open(dsn)
         warehouse = warehouse_context.__enter__()
-        warehouse.load_assets(assets)
+        warehouse.transact(load_assets, assets)
         is_public = coingecko in {"demo", "keyless"}
         coins = VendorConnection(
             "coingecko",

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 import redis
 
-from marketdata.flows import realtime, realtime_hours
+from marketdata.flows.realtime import hours, latest
 from marketdata.flows.services import Services, connected
 from marketdata.storage.runs import RunReport
 from marketdata.storage.watchlists import add_members, create_lists
@@ -52,7 +52,7 @@ class Floor:
     def update(self, at: datetime | None, services: Services | None = None) -> RunReport:
         """The same at the desk's present instant; ``at`` None: by hand."""
         self.runs += 1
-        return realtime.update_prices(
+        return latest.update_prices(
             services or self.services, dag_id="realtime_latest", airflow_run_id=f"tick {self.runs}", tick=at,
             now=self.desk.now,
         )  # fmt: skip
@@ -64,7 +64,7 @@ class Floor:
 
     def update_hours(self, at: datetime | None) -> RunReport:
         self.runs += 1
-        return realtime_hours.update_hours(
+        return hours.update_hours(
             self.services, dag_id="realtime_hourly", airflow_run_id=f"hours {self.runs}", tick=at, now=self.desk.now
         )
 

@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 
 from marketdata import settings
-from marketdata.flows import realtime, realtime_hours
+from marketdata.flows.realtime import hours, latest
 from marketdata.flows.services import connected
 from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.warehouse import Warehouse
@@ -19,7 +19,7 @@ def main(dsn: str, polygon_url: str, coingecko_url: str, redis_url: str, run: st
     """One scheduled tick, of the hours where the run's name says so."""
     stocks = VendorConnection("polygon", polygon_url, "demo-polygon-advanced", "advanced", requests_per_minute=10_000)
     coins = VendorConnection("coingecko", coingecko_url, "demo-coingecko-demo", "demo", requests_per_minute=10_000)
-    update = realtime_hours.update_hours if run.startswith("hours") else realtime.update_prices
+    update = hours.update_hours if run.startswith("hours") else latest.update_prices
     with (
         Warehouse.open(dsn) as warehouse,
         connected(warehouse, stocks, coins, redis_url, priority="realtime") as services,

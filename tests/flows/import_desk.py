@@ -13,10 +13,11 @@ import psycopg
 
 from marketdata.domain.import_spec import ImportSpec, parse_spec
 from marketdata.domain.sessions import sessions
-from marketdata.flows.import_job import Progress, RunName, silent
-from marketdata.flows.import_report import ImportReport
-from marketdata.flows.import_tables import PART_ROWS
-from marketdata.flows.importing import import_file
+from marketdata.flows.imports.flow import import_file
+from marketdata.flows.imports.job import Progress, RunName, silent
+from marketdata.flows.imports.report import ImportReport
+from marketdata.flows.imports.tables import PART_ROWS
+from marketdata.storage.assets import load_assets
 from marketdata.storage.warehouse import Warehouse
 
 NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
@@ -121,5 +122,5 @@ class ImportDesk:
 def open_desk(dsn: str, folder: Path) -> Iterator[ImportDesk]:
     """A desk with three assets and nothing stored."""
     with Warehouse.open(dsn) as warehouse:
-        warehouse.load_assets(ASSETS)
+        warehouse.transact(load_assets, ASSETS)
         yield ImportDesk(dsn, warehouse, folder)

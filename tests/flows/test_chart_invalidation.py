@@ -13,10 +13,11 @@ import redis
 
 from local.processes import free_port
 from marketdata.flows import fetch, history
-from marketdata.flows.import_job import RunName
-from marketdata.flows.importing import import_file
+from marketdata.flows.imports.flow import import_file
+from marketdata.flows.imports.job import RunName
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.stale_charts import StaleCharts
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.calls import Stored
 from marketdata.storage.market_reader import MarketReader
 from marketdata.storage.price_cache import PriceCache
@@ -126,7 +127,7 @@ def test_a_first_load_asks_the_cache_at_most_once_a_batch(desk: Desk, redis_url:
 
 
 def test_a_change_drops_at_once_and_growth_at_the_end_even_after_an_error(desk: Desk, front_end: PriceCache) -> None:
-    ids = {asset.symbol: asset.asset_id for asset in desk.services.warehouse.find_assets(None)}
+    ids = {asset.symbol: asset.asset_id for asset in desk.services.warehouse.transact(find_assets, None)}
     show(front_end)
     with StaleCharts(desk.services) as stale:
         stale.note([ids["AAPL"]], Stored(0, 0, 5))
@@ -172,7 +173,9 @@ def test_a_split_takes_the_charts_when_it_is_applied_and_when_it_is_held_anew(
 def test_dividends_take_the_charts_when_they_come_and_when_they_are_withdrawn(
     office: Office, front_end: PriceCache
 ) -> None:
-    office.desk.services.warehouse.load_assets([{"symbol": "TSLA", "asset_class": "stock"}])  # it never paid any
+    office.desk.services.warehouse.transact(
+        load_assets, [{"symbol": "TSLA", "asset_class": "stock"}]
+    )  # it never paid any
     office.day(FRIDAY)
     show(front_end)
     office.admin.add_dividend("MSFT", TUESDAY, 40.0)

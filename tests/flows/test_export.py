@@ -24,6 +24,7 @@ from pyarrow import parquet
 from marketdata.errors import InvalidRequest
 from marketdata.flows.export import Exported, ExportRequest, export
 from marketdata.flows.new_file import new_file
+from marketdata.storage.assets import load_assets
 from marketdata.storage.connection import connect
 from marketdata.storage.exports import COLUMNS, Adjusted, Series
 from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars, open_ledger
@@ -181,11 +182,12 @@ def test_max_is_all_that_is_stored_imports_from_before_the_vendors_first_day_inc
 
 
 def test_no_symbols_means_all_that_are_followed_stocks_first(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.warehouse.load_assets(
+    ledger.warehouse.transact(
+        load_assets,
         [
             {"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"},
             {"symbol": "ZZ", "asset_class": "etf"},
-        ]
+        ],
     )
     for asset_id in (5, 4, 2):
         store(ledger, {MONDAY: 10.0, WEEK[1]: 11.0}, asset_id=asset_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from marketdata.errors import ConfigurationError, InvalidRequest
-from marketdata.flows.import_files import Limits, opened, read_spec
+from marketdata.flows.imports.files import Limits, opened, read_spec
 from tests.flows.import_desk import HEADER, line
 
 LIMITS = Limits(file_bytes=10_000, decoded_bytes=40_000, rows=100)

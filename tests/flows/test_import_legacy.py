@@ -16,9 +16,9 @@ import psycopg
 import pytest
 
 from marketdata.errors import ConfigurationError, DatabaseBusy, DatabaseUnavailable, InvalidRequest
-from marketdata.flows.import_job import RunName
-from marketdata.flows.import_legacy import import_legacy
-from marketdata.flows.import_report import AdjustedCheck, ImportReport
+from marketdata.flows.imports.job import RunName
+from marketdata.flows.imports.legacy import import_legacy
+from marketdata.flows.imports.report import AdjustedCheck, ImportReport
 from tests.flows.import_desk import DAYS, ImportDesk, open_desk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,8 +144,8 @@ def test_what_has_not_changed_there_is_skipped_and_what_has_is_stored(old: OldSy
 WORKER = """
 import sys
 from pathlib import Path
-from marketdata.flows.import_job import RunName
-from marketdata.flows.import_legacy import import_legacy
+from marketdata.flows.imports.job import RunName
+from marketdata.flows.imports.legacy import import_legacy
 from tests.flows.import_desk import open_desk
 with open_desk(sys.argv[1], Path(".")) as desk:
     name = RunName("data_migration", "killed")

@@ -12,10 +12,10 @@ import pytest
 from pyarrow import parquet
 
 from marketdata.errors import InvalidRequest
-from marketdata.flows.import_files import Limits, opened
-from marketdata.flows.import_reading import Reading, read_rows
-from marketdata.flows.import_symbols import SymbolBook
-from marketdata.flows.import_tables import Block, blocks, file_columns
+from marketdata.flows.imports.files import Limits, opened
+from marketdata.flows.imports.reading import Reading, read_rows
+from marketdata.flows.imports.symbols import SymbolBook
+from marketdata.flows.imports.tables import Block, blocks, file_columns
 from marketdata.storage.imports import Bearer
 from tests.flows.import_desk import COLUMNS, HEADER, line, spec
 

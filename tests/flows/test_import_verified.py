@@ -9,8 +9,8 @@ import pytest
 
 from marketdata.domain.import_spec import parse_spec
 from marketdata.flows import fetch, history
-from marketdata.flows.import_job import RunName
-from marketdata.flows.importing import import_file
+from marketdata.flows.imports.flow import import_file
+from marketdata.flows.imports.job import RunName
 from marketdata.flows.request import HistoryRequest
 from marketdata.storage.runs import RunReport
 from tests.flows.conftest import Desk

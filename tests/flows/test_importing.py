@@ -15,7 +15,9 @@ import pytest
 from marketdata.domain.coverage import Span
 from marketdata.domain.sessions import sessions
 from marketdata.errors import InvalidRequest
-from marketdata.flows.import_report import ImportReport
+from marketdata.flows.imports.report import ImportReport
+from marketdata.storage.assets import find_assets
+from marketdata.storage.gaps import missing
 from marketdata.storage.migrations import migrate
 from marketdata.storage.timescale import Level, level
 from tests.flows.import_desk import DAYS, HEADER, ImportDesk, line, open_desk, series, spec
@@ -341,8 +343,8 @@ def test_progress_is_told_in_rows(desk: ImportDesk) -> None:
 
 def test_what_an_import_stored_is_not_asked_for_again(desk: ImportDesk) -> None:
     desk.run(desk.write(series("AAPL")))
-    gaps = desk.warehouse.missing("us", Span(DAYS[0], DAYS[-1]), asset_ids=None, today=desk.now.date())
-    (microsoft,) = desk.warehouse.find_assets(["MSFT"])
+    gaps = desk.warehouse.transact(missing, "us", Span(DAYS[0], DAYS[-1]), asset_ids=None, today=desk.now.date())
+    (microsoft,) = desk.warehouse.transact(find_assets, ["MSFT"])
     assert [gap.asset_ids for gap in gaps] == [(microsoft.asset_id,)]
 
 

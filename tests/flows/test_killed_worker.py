@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from marketdata.flows import fetch, history
+from marketdata.storage import runs
 from tests.flows.conftest import ASSETS, SATURDAY_NOON, Desk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ def test_a_worker_killed_while_it_compares_is_taken_up_where_it_was(
     assert done == [(first,)]
     assert desk.query("select count(*) from bar_revision") == [(first,)], "a correction is stored with its call or not"
     ((run_id,),) = desk.query("select run_id from ingest_run where airflow_run_id = 'sunday'")
-    for batch, _ in desk.services.warehouse.batches(run_id):
+    for batch, _ in desk.services.warehouse.transact(runs.batches, run_id):
         fetch.fetch_batch(desk.services, run_id, batch)
     report = history.close_run(desk.services, dag_id="historical_daily", airflow_run_id="sunday")
     assert report is not None

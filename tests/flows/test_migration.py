@@ -10,9 +10,10 @@ import pytest
 
 from marketdata.errors import ConfigurationError, InvalidRequest
 from marketdata.flows import migration
-from marketdata.flows.import_job import RunName
-from marketdata.flows.import_report import ImportReport
-from marketdata.flows.import_request import ImportRequest
+from marketdata.flows.imports.job import RunName
+from marketdata.flows.imports.report import ImportReport
+from marketdata.flows.imports.request import ImportRequest
+from marketdata.storage.assets import load_assets
 from marketdata.storage.warehouse import Warehouse
 from tests.flows.import_desk import ASSETS, HEADER, NOW, series
 
@@ -33,7 +34,7 @@ def imports(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "prices.csv").write_text("\n".join([HEADER, *series("AAPL")]), encoding="utf-8")
     (folder / "acme.json").write_text(json.dumps(SPEC), encoding="utf-8")
     with Warehouse.open(dsn) as warehouse:
-        warehouse.load_assets(ASSETS)
+        warehouse.transact(load_assets, ASSETS)
     return folder
 
 

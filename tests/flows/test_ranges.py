@@ -9,6 +9,7 @@ import pytest
 
 from marketdata.domain.ranges import EARLIEST, RANGES, window
 from marketdata.domain.sessions import sessions
+from marketdata.storage.assets import load_assets
 from tests.flows.conftest import SATURDAY_NOON, Desk
 
 FRIDAY = date(2026, 11, 20)
@@ -54,7 +55,7 @@ def test_a_coins_day_is_stored_once_whatever_ranges_contain_it(desk: Desk) -> No
 def test_a_new_asset_gets_all_of_its_history_on_the_next_run(desk: Desk) -> None:
     old = ["AAPL", "MSFT", "X:BTCUSD"]
     desk.run("MAX", old, run="before")
-    desk.services.warehouse.load_assets([{"symbol": "NVDA", "asset_class": "stock"}])
+    desk.services.warehouse.transact(load_assets, [{"symbol": "NVDA", "asset_class": "stock"}])
     desk.at(TUESDAY_NOON)
     desk.simulator.admin.forget_requests()
     report = desk.run("MAX", run="the next daily run")  # all assets, what the scheduled run asks for
@@ -69,7 +70,7 @@ def test_a_new_asset_gets_all_of_its_history_on_the_next_run(desk: Desk) -> None
 
 
 def test_a_new_asset_gets_all_of_its_history_at_once_by_a_trigger_for_it(desk: Desk) -> None:
-    desk.services.warehouse.load_assets([{"symbol": "NVDA", "asset_class": "stock"}])
+    desk.services.warehouse.transact(load_assets, [{"symbol": "NVDA", "asset_class": "stock"}])
     report = desk.run("MAX", ["NVDA"], run="trigger")
     assert (report.state, report.assets, report.calls_done) == ("success", 1, 1)
     assert [row[1] for row in desk.rows()] == sessions(EARLIEST["stock"], FRIDAY)

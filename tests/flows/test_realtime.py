@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from marketdata.flows import realtime
-from marketdata.flows.realtime_asking import ask_latest
-from marketdata.flows.realtime_feeds import decide_latest
-from marketdata.flows.ticking import Asked, begin
+from marketdata.flows.realtime import latest
+from marketdata.flows.realtime.asking import ask_latest
+from marketdata.flows.realtime.feeds import decide_latest
+from marketdata.flows.realtime.ticking import Asked, begin
 from tests.flows.conftest import ASSETS
 from tests.flows.floor import FRIDAY, MINUTE, MONDAY, OPEN, THURSDAY, Floor
 from tests.flows.office import Office, new_york
@@ -191,11 +191,11 @@ def test_of_two_ticks_the_newer_one_stays_in_both_stores_whichever_ends_last(
     answered = ask_latest(slow, feed.way, slow.assets["polygon"])
     assert isinstance(answered, Asked)
     if not is_newer_first:
-        realtime._store(slow, slow.assets["polygon"], answered)
+        latest._store(slow, slow.assets["polygon"], answered)
     floor.tick(NOON + 5 * MINUTE)
     newer = floor.stored()[0]
     if is_newer_first:
-        realtime._store(slow, slow.assets["polygon"], answered)
+        latest._store(slow, slow.assets["polygon"], answered)
     assert floor.stored()[0] == newer
     assert when(floor.price("AAPL")) == floor.minutes("AAPL")[-1][0] > NOON
     assert [at <= NOON for at, _ in floor.minutes("AAPL")] == [True, False], "the minutes have both"

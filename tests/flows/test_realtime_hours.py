@@ -143,7 +143,7 @@ def test_the_last_hours_of_a_coins_day_are_built_after_it(floor: Floor, monkeypa
 def test_more_stocks_than_are_asked_for_singly_are_built_from_the_minute_prices(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marketdata.flows.realtime_hours.MOST_SINGLE", 2)
+    monkeypatch.setattr("marketdata.flows.realtime.hours.MOST_SINGLE", 2)
     for minute in (1, 30, 60, 90):
         floor.tick(OPEN + minute * MINUTE)
     floor.forget()

@@ -121,7 +121,7 @@ def test_a_vendor_that_goes_down_amid_its_stocks_is_not_asked_for_all_of_them(ma
 def test_calls_that_do_not_fit_into_one_tick_are_spread_and_each_stock_has_its_turn(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marketdata.flows.realtime_feeds.MOST_CALLS_A_TICK", 2)
+    monkeypatch.setattr("marketdata.flows.realtime.feeds.MOST_CALLS_A_TICK", 2)
     floor.admin.add_fault("status", match="/snapshot/", status=403, body=DENIED)
     first = floor.tick(NOON)
     assert about(first.warnings, "polygon") == [

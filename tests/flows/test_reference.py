@@ -9,6 +9,7 @@ import pytest
 
 from marketdata.domain.sessions import sessions
 from marketdata.errors import InvalidRequest
+from marketdata.storage.assets import load_assets
 from tests.flows.office import Office
 
 FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
@@ -45,7 +46,9 @@ def test_the_next_sync_reads_only_what_is_new_with_an_overlap_and_a_new_asset_fr
     office.sync()
     office.admin.forget_requests()
     office.at(MONDAY)
-    office.desk.services.warehouse.load_assets([{"symbol": "NVDA", "asset_class": "stock", "listed_on": "1999-01-22"}])
+    office.desk.services.warehouse.transact(
+        load_assets, [{"symbol": "NVDA", "asset_class": "stock", "listed_on": "1999-01-22"}]
+    )
     office.sync()
     splits = [target for target in office.asked() if "/splits" in target]
     assert len(splits) == 2
@@ -157,7 +160,7 @@ def test_a_ticker_that_another_company_takes_over_starts_anew(make_office: Calla
     assert any("TWTR-20221027" in warning for warning in report.warnings)
     old = office.closes("TWTR-20221027")
     assert max(old) == last
-    office.desk.services.warehouse.load_assets([{"symbol": "TWTR", "asset_class": "stock"}])
+    office.desk.services.warehouse.transact(load_assets, [{"symbol": "TWTR", "asset_class": "stock"}])
     office.at(TUESDAY, 12)
     office.desk.run("MAX", run="at once, before any sync")
     assert min(office.closes("TWTR"), default=MONDAY) >= MONDAY, "not one bar of the other company"

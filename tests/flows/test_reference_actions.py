@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from marketdata.errors import RateLimited
+from marketdata.storage.assets import load_assets
 from tests.flows.conftest import Desk
 from tests.flows.office import Office
 
@@ -250,7 +251,7 @@ def test_a_split_that_can_be_none_is_quarantined_with_its_reason(office: Office)
 
 def test_a_whole_market_without_one_split_is_not_believed(office: Office) -> None:
     others = [{"symbol": f"NONE{number}", "asset_class": "stock", "listed_on": "2000-01-03"} for number in range(101)]
-    office.desk.services.warehouse.load_assets(others)
+    office.desk.services.warehouse.transact(load_assets, others)
     office.admin.add_split("MSFT", WEDNESDAY, 1, 4)
     office.at(MONDAY)
     office.sync()

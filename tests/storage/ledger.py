@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from marketdata.domain.bars import DailyBars
 from marketdata.domain.coverage import Span, Spans, normalise
 from marketdata.domain.planner import CallKind, PlannedCall
+from marketdata.storage import runs
+from marketdata.storage.assets import load_assets
 from marketdata.storage.calls import Call, CallFacts, DailyAnswer, QuarantineRow
 from marketdata.storage.connection import connect
 from marketdata.storage.warehouse import Warehouse
@@ -87,8 +89,10 @@ class Ledger:
         """A pending call for one asset, or for the whole market on ``last``."""
         symbol = None if asset_id is None else f"A{asset_id}"
         kind = CallKind.MARKET_DAY if asset_id is None else CallKind.TICKER_RANGE
-        self.warehouse.save_plan(self.run_id, [[PlannedCall(kind, "polygon", asset_id, symbol, first, last)]])
-        return self.warehouse.pending_calls(self.run_id, 0)[0]
+        self.warehouse.transact(
+            runs.save_plan, self.run_id, [[PlannedCall(kind, "polygon", asset_id, symbol, first, last)]]
+        )
+        return self.warehouse.transact(runs.pending_calls, self.run_id, 0)[0]
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
         """All rows of a query, in a session of its own."""
@@ -111,8 +115,8 @@ class Ledger:
 def open_ledger(dsn: str, assets: int = 3) -> Iterator[Ledger]:
     """A ledger on a migrated, empty database."""
     with Warehouse.open(dsn) as warehouse:
-        warehouse.load_assets({"symbol": f"A{n}", "asset_class": "stock"} for n in range(1, assets + 1))
-        run_id = warehouse.open_run("historical_daily", "manual__1", "7D", None, WEEK[-1])
+        warehouse.transact(load_assets, [{"symbol": f"A{n}", "asset_class": "stock"} for n in range(1, assets + 1)])
+        run_id = warehouse.transact(runs.open_run, "historical_daily", "manual__1", "7D", None, WEEK[-1])
         yield Ledger(dsn, warehouse, run_id)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from marketdata.domain.alerting import Delivery, Message, Trouble
 from marketdata.errors import InvalidRequest
+from marketdata.storage import runs
 from marketdata.storage.alert_evidence import read_evidence
 from marketdata.storage.alerts import (
     add_silence,
@@ -262,7 +263,7 @@ def test_a_late_run_opens_its_alert_and_touches_no_other(warehouse: Warehouse) -
 
 def test_evidence_is_the_newest_runs_and_what_they_heard(warehouse: Warehouse, dsn: str) -> None:
     assert read_evidence.__doc__
-    run_id = warehouse.open_run("realtime_latest", "first", "1D", None, NOW.date())
+    run_id = warehouse.transact(runs.open_run, "realtime_latest", "first", "1D", None, NOW.date())
     rows(
         dsn,
         f"""
@@ -280,5 +281,5 @@ def test_evidence_is_the_newest_runs_and_what_they_heard(warehouse: Warehouse, d
     assert (calls.answered_at, calls.failed_at, calls.kind, calls.message) == (NOW, NOW + MINUTE, "gone", "newest")
     assert calls.is_failing
     assert evidence.ended == {}
-    warehouse.close_run(run_id)
+    warehouse.transact(runs.close_run, run_id)
     assert list(warehouse.transact(read_evidence, ("realtime_latest",)).ended) == ["realtime_latest"]

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 from marketdata.domain.coverage import Span
 from marketdata.domain.succession import Succession
 from marketdata.domain.tickers import TickerPeriod, period, pieces
-from marketdata.storage import aliases
+from marketdata.storage import aliases, gaps
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.connection import connect
+from marketdata.storage.gaps import missing_symbols
 from tests.storage.ledger import SEEN, WEEK, Ledger, answer, bars
 
 DAY = timedelta(days=1)
@@ -44,7 +46,7 @@ def store_week(ledger: Ledger, asset_id: int = 1) -> None:
 
 def test_a_renamed_asset_is_found_by_its_new_symbol_and_has_both_tickers_in_its_history(ledger: Ledger) -> None:
     rename(ledger)
-    (asset,) = ledger.warehouse.find_assets(["NEW"])
+    (asset,) = ledger.warehouse.transact(find_assets, ["NEW"])
     assert (asset.asset_id, asset.vendor_symbol) == (1, "NEW")
     expected = (period("A1", None, WEDNESDAY - DAY), period("NEW", WEDNESDAY, None))
     assert ledger.warehouse.transact(aliases.find_histories)[1] == expected
@@ -61,7 +63,7 @@ def test_days_under_a_wrong_ticker_are_missing_again_and_their_bars_kept_as_revi
     kept = ledger.read("select session, close, replaced_by_run_id from bar_revision order by 1")
     assert kept == [(day, 10.0, ledger.run_id) for day in WEEK[2:]]
     assert ledger.read("select count(*) from absence") == [(0,)]
-    missing = ledger.warehouse.missing("us", Span(MONDAY, FRIDAY), asset_ids=[1], today=TODAY)
+    missing = ledger.warehouse.transact(gaps.missing, "us", Span(MONDAY, FRIDAY), asset_ids=[1], today=TODAY)
     assert [gap.missing for gap in missing] == [(Span(WEDNESDAY, FRIDAY),)]
 
 
@@ -90,7 +92,7 @@ def test_a_market_day_is_mapped_by_the_tickers_of_that_day(ledger: Ledger) -> No
     rename(ledger)
 
     def wanted(day: date) -> dict[str, int]:
-        return ledger.warehouse.missing_symbols("us", day, today=TODAY)
+        return ledger.warehouse.transact(missing_symbols, "us", day, today=TODAY)
 
     assert wanted(WEDNESDAY - DAY) == {"A1": 1, "A2": 2, "A3": 3}
     assert wanted(WEDNESDAY) == {"NEW": 1, "A2": 2, "A3": 3}
@@ -99,15 +101,17 @@ def test_a_market_day_is_mapped_by_the_tickers_of_that_day(ledger: Ledger) -> No
 def test_a_ticker_that_was_another_assets_is_nobody_elses_on_its_days(ledger: Ledger) -> None:
     ended = {"symbol": "A1-OLD", "periods": (period("A1", None, WEDNESDAY),), "delisted_on": WEDNESDAY}
     settle(ledger, 1, **ended)
-    ledger.warehouse.load_assets([{"symbol": "A1", "asset_class": "stock"}])
+    ledger.warehouse.transact(load_assets, [{"symbol": "A1", "asset_class": "stock"}])
     found = ledger.warehouse.transact(aliases.find_periods)
     assert found == {4: (TickerPeriod(None, Span(date.min, WEDNESDAY)),)}
     assert pieces(Span(MONDAY, FRIDAY), "A1", found[4]) == [("A1", Span(WEDNESDAY + DAY, FRIDAY))]
     store_week(ledger, 2)
     for day, owner in ((MONDAY, 1), (WEDNESDAY, 1), (FRIDAY, 4)):
-        assert ledger.warehouse.missing_symbols("us", day, today=TODAY)["A1"] == owner
+        assert ledger.warehouse.transact(missing_symbols, "us", day, today=TODAY)["A1"] == owner
     store_week(ledger, 1)
-    assert "A1" not in ledger.warehouse.missing_symbols("us", MONDAY, today=TODAY), "covered: still nobody else's"
+    assert "A1" not in ledger.warehouse.transact(missing_symbols, "us", MONDAY, today=TODAY), (
+        "covered: still nobody else's"
+    )
 
 
 def test_days_before_the_first_known_ticker_are_nobodys(ledger: Ledger) -> None:
@@ -122,10 +126,10 @@ def test_days_before_the_first_known_ticker_are_nobodys(ledger: Ledger) -> None:
 def test_an_asset_answered_with_404_is_followed_no_more_until_a_sync_finds_it(ledger: Ledger) -> None:
     assert ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY)
     assert not ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY + DAY), "once"
-    assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [2, 3]
+    assert [asset.asset_id for asset in ledger.warehouse.transact(find_assets, None)] == [2, 3]
     assert [one.asset_id for one in ledger.warehouse.transact(aliases.find_followed, None)] == [1, 2, 3]
     settle(ledger, 1)
-    assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [1, 2, 3]
+    assert [asset.asset_id for asset in ledger.warehouse.transact(find_assets, None)] == [1, 2, 3]
     assert ledger.read("select count(gone_on) from asset") == [(0,)]
 
 
@@ -135,7 +139,7 @@ def test_an_asset_that_somebody_removed_is_no_business_of_a_sync(ledger: Ledger)
     assert [one.asset_id for one in ledger.warehouse.transact(aliases.find_followed, None)] == [2, 3]
     assert [one.asset_id for one in ledger.warehouse.transact(aliases.find_followed, ["A1"])] == [1]
     settle(ledger, 1)
-    assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [2, 3]
+    assert [asset.asset_id for asset in ledger.warehouse.transact(find_assets, None)] == [2, 3]
 
 
 def test_followed_assets_come_with_their_first_and_last_session(ledger: Ledger) -> None:
@@ -148,9 +152,11 @@ def test_followed_assets_come_with_their_first_and_last_session(ledger: Ledger) 
 
 
 def test_a_gone_coin_is_tried_again_after_a_while(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
+    ledger.warehouse.transact(
+        load_assets, [{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}]
+    )
     ledger.warehouse.transact(aliases.mark_gone, 4, "bitcoin", TODAY)
     ledger.warehouse.transact(aliases.mark_gone, 1, "A1", TODAY)
     assert ledger.warehouse.transact(aliases.revive_coins, TODAY - DAY) == []
     assert ledger.warehouse.transact(aliases.revive_coins, TODAY) == ["X:BTCUSD"]
-    assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [2, 3, 4]
+    assert [asset.asset_id for asset in ledger.warehouse.transact(find_assets, None)] == [2, 3, 4]

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from marketdata.errors import InvalidRequest
-from marketdata.storage.assets import LoadedAssets
+from marketdata.storage.assets import LoadedAssets, find_assets, load_assets
 from marketdata.storage.connection import connect
 from marketdata.storage.warehouse import Warehouse
 from tests.storage.ledger import Ledger
@@ -30,7 +30,7 @@ LISTS = (
 
 def _load(dsn: str, *rows: dict[str, str]) -> LoadedAssets:
     with Warehouse.open(dsn) as warehouse:
-        return warehouse.load_assets(rows)
+        return warehouse.transact(load_assets, rows)
 
 
 def _rows(dsn: str, query: str) -> set[tuple[object, ...]]:
@@ -71,22 +71,22 @@ def test_a_loaded_asset_is_on_just_the_lists_that_its_row_names(dsn: str) -> Non
 
 
 def test_a_symbol_is_found_by_its_exact_case(ledger: Ledger) -> None:
-    (found,) = ledger.warehouse.find_assets(["A2"])
+    (found,) = ledger.warehouse.transact(find_assets, ["A2"])
     assert (found.asset_id, found.symbol, found.asset_class, found.vendor) == (2, "A2", "stock", "polygon")
     with pytest.raises(InvalidRequest):
-        ledger.warehouse.find_assets(["a2"])
+        ledger.warehouse.transact(find_assets, ["a2"])
 
 
 def test_all_that_are_followed_are_found_in_order(ledger: Ledger) -> None:
     with connect(ledger.dsn) as connection:
         connection.execute("update asset set inactive_since = current_date where asset_id = 2")
-    assert [asset.asset_id for asset in ledger.warehouse.find_assets(None)] == [1, 3]
-    assert ledger.warehouse.find_assets([]) == []
+    assert [asset.asset_id for asset in ledger.warehouse.transact(find_assets, None)] == [1, 3]
+    assert ledger.warehouse.transact(find_assets, []) == []
 
 
 def test_an_unknown_symbol_is_refused_with_near_matches_and_how_many_there_are(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        ledger.warehouse.find_assets(["A1", "A11", "../x", "'; drop table asset; --", "Z" * 200])
+        ledger.warehouse.transact(find_assets, ["A1", "A11", "../x", "'; drop table asset; --", "Z" * 200])
     text = str(caught.value)
     assert "'A11' (near: A1)" in text
     assert "not among the 3 assets" in text

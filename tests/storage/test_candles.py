@@ -10,6 +10,7 @@ import pytest
 
 from marketdata.domain.bars import DailyBars
 from marketdata.domain.planner import CallKind, PlannedCall
+from marketdata.storage import runs
 from marketdata.storage.calls import Call, Stored
 from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars
 
@@ -19,8 +20,8 @@ KEPT = "select session, open, high, low, close, volume_24h from bar_daily order 
 
 def coin_call(ledger: Ledger) -> Call:
     call = PlannedCall(CallKind.COIN_CHART, "coingecko", 1, "bitcoin", WEEK[0], WEEK[-1])
-    ledger.warehouse.save_plan(ledger.run_id, [[call]])
-    return ledger.warehouse.pending_calls(ledger.run_id, 0)[0]
+    ledger.warehouse.transact(runs.save_plan, ledger.run_id, [[call]])
+    return ledger.warehouse.transact(runs.pending_calls, ledger.run_id, 0)[0]
 
 
 def closes(prices: dict[date, float], volume_24h: float = 7.0) -> DailyBars:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from marketdata.domain.class_windows import ClassWindow
 from marketdata.domain.coverage import Span
 from marketdata.domain.sessions import sessions
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.certificates import Certificate, certify, digest_over
 from marketdata.storage.connection import connect
 from tests.storage.ledger import MONDAY, WEEK, Ledger, answer, bars
@@ -91,8 +92,10 @@ def test_an_asset_is_certified_from_its_listing_to_its_last_session(ledger: Ledg
 
 
 def test_a_coin_is_expected_on_every_day(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
-    (coin,) = ledger.warehouse.find_assets(["X:BTCUSD"])
+    ledger.warehouse.transact(
+        load_assets, [{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}]
+    )
+    (coin,) = ledger.warehouse.transact(find_assets, ["X:BTCUSD"])
     (certificate,) = certificates(ledger, coin.asset_id, last=date(2026, 11, 22))
     assert certificate.expected == 7
 

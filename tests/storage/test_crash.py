@@ -13,17 +13,18 @@ import pytest
 
 from marketdata.domain.coverage import Span
 from marketdata.errors import DatabaseUnavailable
-from marketdata.storage import bar_writer
+from marketdata.storage import bar_writer, runs
 from marketdata.storage.calls import Stored
 from tests.storage.ledger import MONDAY, WEEK, Ledger, answer, bars, kill_other_sessions
 
 WRITER = """
 import sys
 from tests.storage.ledger import WEEK, answer, bars
+from marketdata.storage import runs
 from marketdata.storage.warehouse import Warehouse
 
 with Warehouse.open(sys.argv[1]) as warehouse:
-    call = warehouse.pending_calls(int(sys.argv[2]), 0)[0]
+    call = warehouse.transact(runs.pending_calls, int(sys.argv[2]), 0)[0]
     print(warehouse.store_daily(call, answer(1, bars({day: 10.0 for day in WEEK}))))
 """
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def test_a_process_killed_after_the_commit_has_stored_everything(ledger: Ledger)
     assert _store_in_a_process(ledger, "after_commit") == 137
     assert ledger.closes() == {(1, day): 10.0 for day in WEEK}
     assert ledger.read("select state from ingest_call") == [("done",)]
-    assert ledger.warehouse.pending_calls(ledger.run_id, 0) == []
+    assert ledger.warehouse.transact(runs.pending_calls, ledger.run_id, 0) == []
 
 
 @pytest.mark.promise("P2")

@@ -10,6 +10,7 @@ import pytest
 from marketdata.domain.coverage import Span
 from marketdata.domain.digests import Difference, YearDigest, digest_years, rows_of
 from marketdata.domain.planner import CallKind, PlannedCall
+from marketdata.storage import runs
 from marketdata.storage.calls import Call, Comparison, Stored
 from marketdata.storage.digests import Compared, Given, compare_stored, confirm, list_due, note_compared
 from tests.storage.ledger import FACTS, SEEN, WEEK, Ledger, answer, bars
@@ -24,13 +25,13 @@ DIGESTS = "select year, bars, first, last from bar_digest where asset_id = 1 ord
 
 def verify_calls(ledger: Ledger, *asked: tuple[int, Span], run: str = "sunday") -> list[Call]:
     """Pending comparisons in one batch of a run of their own."""
-    run_id = ledger.warehouse.open_run("historical_backfill", run, "MAX", None, WEEK[-1])
+    run_id = ledger.warehouse.transact(runs.open_run, "historical_backfill", run, "MAX", None, WEEK[-1])
     planned = [
         PlannedCall(CallKind.TICKER_RANGE, "polygon", asset_id, f"A{asset_id}", span.first, span.last, "verify")
         for asset_id, span in asked
     ]
-    ledger.warehouse.save_plan(run_id, [planned], naive_calls=3)
-    return ledger.warehouse.pending_calls(run_id, 0)
+    ledger.warehouse.transact(runs.save_plan, run_id, [planned], naive_calls=3)
+    return ledger.warehouse.transact(runs.pending_calls, run_id, 0)
 
 
 def load(ledger: Ledger, asset_id: int = 1, closes: dict[date, float] = CLOSES) -> None:
@@ -178,11 +179,11 @@ def test_an_asset_counts_as_compared_once_all_of_its_calls_are_done(ledger: Ledg
     compared(ledger, newer, given(dict.fromkeys(WEEK, 10.0), new))
     note(ledger, newer)
     assert ledger.read("select compared_at from coverage") == [(None,)]
-    assert ledger.warehouse.close_run(newer.run_id).verified == 0
+    assert ledger.warehouse.transact(runs.close_run, newer.run_id).verified == 0
     compared(ledger, older, given(dict.fromkeys(CHRISTMAS, 10.0), old))
     note(ledger, newer)
     assert ledger.read("select compared_at from coverage") == [(SEEN + HOUR,)]
-    report = ledger.warehouse.close_run(newer.run_id)
+    report = ledger.warehouse.transact(runs.close_run, newer.run_id)
     assert (report.verified, report.differing, report.naive_calls) == (1, 0, 3)
 
 
@@ -199,7 +200,7 @@ def test_what_a_comparison_found_is_stored_with_its_bars_and_summed_up_by_the_ru
     ]
     note(ledger, one)
     assert ledger.read("select count(compared_at) from coverage") == [(2,)]
-    report = ledger.warehouse.close_run(one.run_id)
+    report = ledger.warehouse.transact(runs.close_run, one.run_id)
     assert (report.state, report.verified, report.differing, report.changed) == ("success", 2, 1, 1)
 
 

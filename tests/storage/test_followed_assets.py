@@ -8,6 +8,7 @@ import pytest
 
 from marketdata.domain.coverage import Span
 from marketdata.errors import InvalidRequest
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.connection import connect
 from marketdata.storage.followed_assets import (
     KnownAsset,
@@ -18,6 +19,7 @@ from marketdata.storage.followed_assets import (
     list_assets,
     remove_assets,
 )
+from marketdata.storage.gaps import missing
 from marketdata.storage.watchlists import (
     Watchlist,
     add_members,
@@ -61,8 +63,8 @@ def test_a_removed_asset_keeps_its_history_and_lists_and_is_taken_back_as_it_was
     assert (before.bars, before.covered_first, before.covered_last) == (5, date(2026, 11, 14), WEEK[-1])
     (removed,) = ledger.warehouse.transact(remove_assets, ["NEWCO"], TODAY)
     assert (removed.status, removed.inactive_since, removed.bars) == ("inactive", TODAY, 5)
-    assert [asset.symbol for asset in ledger.warehouse.find_assets(None)] == ["A1", "A2", "A3"]
-    (gap,) = ledger.warehouse.missing("us", Span(WEEK[0], WEEK[-1]), asset_ids=None, today=TODAY)
+    assert [asset.symbol for asset in ledger.warehouse.transact(find_assets, None)] == ["A1", "A2", "A3"]
+    (gap,) = ledger.warehouse.transact(missing, "us", Span(WEEK[0], WEEK[-1]), asset_ids=None, today=TODAY)
     assert gap.asset_ids == (1, 2, 3)
     assert ledger.warehouse.transact(add_asset, NewAsset("NEWCO", "stock", "NEWCO", "Other")) == "followed again"
     assert listed(ledger, "NEWCO") == before
@@ -78,11 +80,12 @@ def test_removing_again_keeps_the_first_day_and_an_unknown_symbol_removes_nothin
 
 
 def test_the_list_tells_followed_delisted_and_inactive_apart(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets(
+    ledger.warehouse.transact(
+        load_assets,
         [
             {"symbol": "OLD", "asset_class": "stock", "delisted_on": "2026-11-20"},
             {"symbol": "LAST", "asset_class": "stock", "delisted_on": "2026-11-21", "market_overview": "2"},
-        ]
+        ],
     )
     ledger.warehouse.transact(remove_assets, ["A1", "A2"], TODAY)
     found = ledger.warehouse.transact(list_assets, None, today=TODAY, with_inactive=False)
@@ -93,8 +96,8 @@ def test_the_list_tells_followed_delisted_and_inactive_apart(ledger: Ledger) -> 
 
 
 def test_the_names_that_an_asset_had_before_are_listed_oldest_first(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "META", "asset_class": "stock", "vendor_symbol": "META"}])
-    asset_id = ledger.warehouse.find_assets(["META"])[0].asset_id
+    ledger.warehouse.transact(load_assets, [{"symbol": "META", "asset_class": "stock", "vendor_symbol": "META"}])
+    asset_id = ledger.warehouse.transact(find_assets, ["META"])[0].asset_id
     with connect(ledger.dsn) as connection:
         for symbol, valid in (("FB", "[2012-05-18,2022-06-09)"), ("THEFB", "[2004-02-04,2012-05-18)")):
             connection.execute("insert into asset_alias values (%s, %s, %s)", (asset_id, symbol, valid))
@@ -122,7 +125,7 @@ def test_lists_are_made_filled_emptied_and_deleted_and_assets_stay(ledger: Ledge
     assert transact(list_watchlists) == [Watchlist("old & new", 0), Watchlist("tech", 2)]
     transact(delete_list, "tech")
     assert transact(list_watchlists) == [Watchlist("old & new", 0)]
-    assert len(ledger.warehouse.find_assets(None)) == 3
+    assert len(ledger.warehouse.transact(find_assets, None)) == 3
 
 
 def test_a_list_or_symbol_that_is_not_there_is_refused_and_nothing_changes(ledger: Ledger) -> None:

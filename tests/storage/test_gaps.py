@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from marketdata.domain.coverage import Gap, Span, normalise
 from marketdata.domain.sessions import is_session, sessions
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.connection import connect
+from marketdata.storage.gaps import missing
 from tests.storage.ledger import MONDAY, WEEK, Ledger, answer, bars
 
 YEAR = Span(date(2025, 1, 1), date(2025, 12, 31))
@@ -19,7 +21,7 @@ ALL = (1, 2, 3)
 
 
 def _missing(ledger: Ledger, window: Span, today: date = date(2026, 11, 23)) -> list[Gap]:
-    return ledger.warehouse.missing("us", window, asset_ids=None, today=today)
+    return ledger.warehouse.transact(missing, "us", window, asset_ids=None, today=today)
 
 
 def _describe(ledger: Ledger, asset_id: int, listed_on: date | None, delisted_on: date | None) -> None:
@@ -73,16 +75,18 @@ def test_given_assets_only_and_unfollowed_ones_only_when_given(ledger: Ledger) -
         connection.execute("update asset set inactive_since = current_date where asset_id = 2")
     window = Span(MONDAY, MONDAY)
     assert _missing(ledger, window) == [Gap((1, 3), (window,))]
-    given = ledger.warehouse.missing("us", window, asset_ids=[2, 3], today=MONDAY)
+    given = ledger.warehouse.transact(missing, "us", window, asset_ids=[2, 3], today=MONDAY)
     assert given == [Gap((2, 3), (window,))]
-    assert ledger.warehouse.missing("us", window, asset_ids=[], today=MONDAY) == []
+    assert ledger.warehouse.transact(missing, "us", window, asset_ids=[], today=MONDAY) == []
 
 
 def test_coins_miss_every_day_of_the_week(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
-    (coin,) = ledger.warehouse.find_assets(["X:BTCUSD"])
+    ledger.warehouse.transact(
+        load_assets, [{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}]
+    )
+    (coin,) = ledger.warehouse.transact(find_assets, ["X:BTCUSD"])
     window = Span(date(2026, 11, 14), date(2026, 11, 15))
-    gaps = ledger.warehouse.missing("crypto", window, asset_ids=None, today=MONDAY)
+    gaps = ledger.warehouse.transact(missing, "crypto", window, asset_ids=None, today=MONDAY)
     assert gaps == [Gap((coin.asset_id,), (window,))]
 
 
@@ -101,7 +105,7 @@ def test_missing_sessions_are_the_expected_ones_that_no_answer_covers(
     if spans:
         ledger.warehouse.store_daily(ledger.call(), answer(1, bars({}), verified=spans))
     window = Span(min(bounds), max(bounds))
-    gaps = ledger.warehouse.missing("us", window, asset_ids=[1], today=MONDAY)
+    gaps = ledger.warehouse.transact(missing, "us", window, asset_ids=[1], today=MONDAY)
     found = [day for gap in gaps for span in gap.missing for day in sessions(span.first, span.last)]
     assert found == [
         day

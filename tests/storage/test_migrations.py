@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from marketdata.errors import SchemaMismatch
+from marketdata.storage.assets import find_assets
 from marketdata.storage.connection import connect
 from marketdata.storage.migrations import migrate
 from marketdata.storage.statements import sql_directory
@@ -109,7 +110,7 @@ def test_a_database_without_timescale_gets_plain_tables_and_leaves_its_files_for
     with connect(empty_dsn) as connection:
         assert level(connection) is Level.NONE
     with Warehouse.open(empty_dsn) as warehouse:
-        assert warehouse.find_assets(None) == []
+        assert warehouse.transact(find_assets, None) == []
 
 
 @pytest.mark.fault("D13")

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from marketdata.storage.assets import find_assets, load_assets
 from marketdata.storage.connection import connect
 from marketdata.storage.statements import statement
 from tests.storage.ledger import Ledger
@@ -26,8 +27,10 @@ def add_split(ledger: Ledger, day: date, split_from: float, split_to: float, sta
 
 def add_coin(ledger: Ledger) -> int:
     """An asset of class crypto; its asset_id."""
-    ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
-    return ledger.warehouse.find_assets(["X:BTCUSD"])[0].asset_id
+    ledger.warehouse.transact(
+        load_assets, [{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}]
+    )
+    return ledger.warehouse.transact(find_assets, ["X:BTCUSD"])[0].asset_id
 
 
 def test_change_is_against_the_close_of_the_session_before(ledger: Ledger) -> None:

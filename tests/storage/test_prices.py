@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketdata.domain.prices import no_prices
+from marketdata.storage.assets import load_assets
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.connection import connect
 from marketdata.storage.prices import find_active, read_latest, store_prices
@@ -296,12 +297,13 @@ def test_the_database_refuses_figures_that_are_no_numbers(ledger: Ledger, column
     ],
 )
 def test_active_is_what_is_watched_or_in_the_overview_followed_and_traded(ledger: Ledger, changes: str) -> None:
-    ledger.warehouse.load_assets(
+    ledger.warehouse.transact(
+        load_assets,
         [
             {"symbol": "A1", "asset_class": "stock", "watchlists": "mine;yours"},
             {"symbol": "A2", "asset_class": "stock", "market_overview": "1"},
             {"symbol": "A3", "asset_class": "stock"},
-        ]
+        ],
     )
     assert [asset.symbol for asset in ledger.warehouse.transact(find_active)] == ["A1", "A2"]
     with connect(ledger.dsn) as connection:
@@ -310,7 +312,7 @@ def test_active_is_what_is_watched_or_in_the_overview_followed_and_traded(ledger
 
 
 def test_the_last_day_of_a_delisted_asset_is_still_asked_for(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "A1", "asset_class": "stock", "watchlists": "mine"}])
+    ledger.warehouse.transact(load_assets, [{"symbol": "A1", "asset_class": "stock", "watchlists": "mine"}])
     with connect(ledger.dsn) as connection:
         connection.execute("update asset set delisted_on = market_date() where asset_id = 1")
     assert [asset.symbol for asset in ledger.warehouse.transact(find_active)] == ["A1"]

@@ -13,9 +13,13 @@ from marketdata.domain.class_windows import ClassWindow, class_windows
 from marketdata.domain.coverage import Span, days, normalise
 from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.errors import NotYet, TransientFailure
+from marketdata.storage import runs
+from marketdata.storage.assets import load_assets
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.connection import connect
-from marketdata.storage.entitlements import Entitlement
+from marketdata.storage.entitlements import Entitlement, learn
+from marketdata.storage.failures import record_failure
+from marketdata.storage.gaps import missing
 from marketdata.storage.questions import Missing, list_missing, measure_pace
 from tests.storage.ledger import FACTS, MONDAY, SEEN, WEEK, Ledger, answer, bars, open_ledger
 
@@ -30,9 +34,9 @@ def ask(ledger: Ledger, *asset_ids: int) -> list[Missing]:
 def causes(ledger: Ledger, asset_id: int = 1) -> dict[Cause, list[date]]:
     """Every missing weekday of an asset by its cause."""
     found: dict[Cause, list[date]] = {}
-    for missing in ask(ledger, asset_id):
-        assert missing.asset_ids == (asset_id,)
-        found.setdefault(missing.cause, []).extend(days(missing.missing))
+    for gap in ask(ledger, asset_id):
+        assert gap.asset_ids == (asset_id,)
+        found.setdefault(gap.cause, []).extend(days(gap.missing))
     return found
 
 
@@ -40,8 +44,8 @@ def fail(ledger: Ledger, error: TransientFailure | NotYet, asset_id: int | None,
     call = ledger.call(asset_id, first, last)
     ids = None if asset_id is None else [asset_id]
     retry_at = SEEN + timedelta(minutes=15)
-    ledger.warehouse.record_failure(
-        call, error, asset_ids=ids, sessions=(Span(first, last),), failed_at=SEEN, retry_at=retry_at
+    ledger.warehouse.transact(
+        record_failure, call, error, asset_ids=ids, sessions=(Span(first, last),), failed_at=SEEN, retry_at=retry_at
     )
 
 
@@ -117,7 +121,7 @@ def test_a_planned_call_is_named_until_it_is_made(ledger: Ledger) -> None:
 
 def test_calls_that_fill_nothing_do_not_count_as_asked(ledger: Ledger) -> None:
     planned = PlannedCall(CallKind.TICKER_RANGE, "polygon", 1, "A1", WEEK[0], WEEK[4], purpose="proof")
-    ledger.warehouse.save_plan(ledger.run_id, [[planned]])
+    ledger.warehouse.transact(runs.save_plan, ledger.run_id, [[planned]])
     assert causes(ledger) == {Cause.NEVER_ASKED: WEEK}
 
 
@@ -132,14 +136,14 @@ def test_a_bar_seen_on_its_own_day_is_missing_only_once_the_day_has_passed(ledge
 
 def test_history_beyond_the_plan_goes_before_every_other_cause_and_moves_with_the_days(ledger: Ledger) -> None:
     learnt = Entitlement("daily_history", True, WEEK[1], TODAY - timedelta(days=1), "clipped")
-    ledger.warehouse.learn("polygon", "abc", learnt)
+    ledger.warehouse.transact(learn, "polygon", "abc", learnt)
     fail(ledger, TRANSIENT, 1, WEEK[0], WEEK[4])
     assert causes(ledger) == {Cause.CLIPPED: WEEK[:2], Cause.FAILED: WEEK[2:]}
 
 
 def test_old_knowledge_of_a_plan_explains_nothing(ledger: Ledger) -> None:
     learnt = Entitlement("daily_history", True, WEEK[3], TODAY - timedelta(days=7), "clipped")
-    ledger.warehouse.learn("polygon", "abc", learnt)
+    ledger.warehouse.transact(learn, "polygon", "abc", learnt)
     assert causes(ledger) == {Cause.NEVER_ASKED: WEEK}
 
 
@@ -152,20 +156,22 @@ def test_an_asset_that_is_not_followed_is_shown_only_when_asked_for(ledger: Ledg
 
 
 def test_the_causes_of_an_asset_are_together_what_coverage_leaves(ledger: Ledger) -> None:
-    ledger.warehouse.learn("polygon", "abc", Entitlement("daily_history", True, WEEK[1], TODAY, "clipped"))
+    ledger.warehouse.transact(learn, "polygon", "abc", Entitlement("daily_history", True, WEEK[1], TODAY, "clipped"))
     fail(ledger, TRANSIENT, 1, WEEK[1], WEEK[2])
     refused = QuarantineRow("A1", WEEK[3], {}, "bad", 1)
     ledger.warehouse.store_daily(ledger.call(1, WEEK[3], WEEK[3]), answer(1, bars({}), quarantined=(refused,)))
     found = ask(ledger, 1)
     together = normalise(span for missing in found for span in missing.missing)
-    (gap,) = ledger.warehouse.missing("us", Span(WEEK[0], WEEK[-1]), asset_ids=[1], today=TODAY)
+    (gap,) = ledger.warehouse.transact(missing, "us", Span(WEEK[0], WEEK[-1]), asset_ids=[1], today=TODAY)
     assert together == gap.missing
     assert sum(missing.sessions for missing in found) == 5, "no session has two causes"
     assert len({missing.cause for missing in found}) == 4
 
 
 def test_coins_and_stocks_each_have_their_own_window_and_calendar(ledger: Ledger) -> None:
-    ledger.warehouse.load_assets([{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}])
+    ledger.warehouse.transact(
+        load_assets, [{"symbol": "X:BTCUSD", "asset_class": "crypto", "vendor_symbol": "bitcoin"}]
+    )
     windows = class_windows("7D", datetime(2026, 11, 23, 3, tzinfo=UTC))  # Sunday 22:00 New York, Monday in UTC
     found = {missing.vendor: missing for missing in ledger.warehouse.transact(list_missing, windows, asset_ids=None)}
     assert (found["polygon"].missing, found["polygon"].sessions) == ((Span(MONDAY, WEEK[4]),), 5)

@@ -10,7 +10,10 @@ import pytest
 from marketdata.domain.coverage import Span, normalise
 from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.errors import BeyondHistory, Gone, InvalidRequest, NotYet, TransientFailure, VendorError
+from marketdata.storage import runs
 from marketdata.storage.calls import Call
+from marketdata.storage.failures import record_failure
+from marketdata.storage.gaps import missing
 from marketdata.storage.runs import RunReport
 from tests.storage.ledger import FACTS, MONDAY, SEEN, WEEK, Ledger, answer, bars
 
@@ -22,11 +25,11 @@ def _planned(asset_id: int) -> PlannedCall:
 
 
 def _plan(ledger: Ledger, *asset_ids: int) -> list[Call]:
-    ledger.warehouse.save_plan(ledger.run_id, [[_planned(n)] for n in asset_ids], assets=len(asset_ids))
+    ledger.warehouse.transact(runs.save_plan, ledger.run_id, [[_planned(n)] for n in asset_ids], assets=len(asset_ids))
     return [
         call
-        for batch, _ in ledger.warehouse.batches(ledger.run_id)
-        for call in ledger.warehouse.pending_calls(ledger.run_id, batch)
+        for batch, _ in ledger.warehouse.transact(runs.batches, ledger.run_id)
+        for call in ledger.warehouse.transact(runs.pending_calls, ledger.run_id, batch)
     ]
 
 
@@ -35,7 +38,8 @@ def _error(kind: type[VendorError] = TransientFailure) -> VendorError:
 
 
 def _fail(ledger: Ledger, call: Call, error: VendorError | None = None) -> None:
-    ledger.warehouse.record_failure(
+    ledger.warehouse.transact(
+        record_failure,
         call,
         error or _error(),
         asset_ids=None if call.asset_id is None else [call.asset_id],
@@ -51,21 +55,21 @@ def _store(ledger: Ledger, call: Call) -> None:
 
 
 def _close(ledger: Ledger) -> RunReport:
-    return ledger.warehouse.close_run(ledger.run_id)
+    return ledger.warehouse.transact(runs.close_run, ledger.run_id)
 
 
 @pytest.mark.promise("P1")
 def test_opening_a_run_again_gives_the_same_run(ledger: Ledger) -> None:
-    again = ledger.warehouse.open_run("historical_daily", "manual__1", "7D", None, WEEK[-1])
-    other = ledger.warehouse.open_run("historical_daily", "manual__2", "7D", ["A1"], WEEK[-1])
+    again = ledger.warehouse.transact(runs.open_run, "historical_daily", "manual__1", "7D", None, WEEK[-1])
+    other = ledger.warehouse.transact(runs.open_run, "historical_daily", "manual__2", "7D", ["A1"], WEEK[-1])
     assert again == ledger.run_id != other
 
 
 def test_a_batch_is_labelled_by_its_call_and_a_larger_one_by_its_first(ledger: Ledger) -> None:
     market = PlannedCall(CallKind.MARKET_DAY, "polygon", None, None, MONDAY, MONDAY)
-    ledger.warehouse.save_plan(ledger.run_id, [[_planned(1)], [market], [_planned(3), _planned(2)]])
-    assert ledger.warehouse.batches(ledger.run_id) == [(0, "A1"), (1, "2026-11-16"), (2, "A3 + 1")]
-    calls = ledger.warehouse.pending_calls(ledger.run_id, 2)
+    ledger.warehouse.transact(runs.save_plan, ledger.run_id, [[_planned(1)], [market], [_planned(3), _planned(2)]])
+    assert ledger.warehouse.transact(runs.batches, ledger.run_id) == [(0, "A1"), (1, "2026-11-16"), (2, "A3 + 1")]
+    calls = ledger.warehouse.transact(runs.pending_calls, ledger.run_id, 2)
     assert [call.symbol for call in calls] == ["A3", "A2"], "the plan's order"
     assert calls[0].kind is CallKind.TICKER_RANGE
     assert (calls[0].first, calls[0].last, calls[0].run_id) == (WEEK[0], WEEK[-1], ledger.run_id)
@@ -146,25 +150,25 @@ def test_what_is_not_published_yet_or_lies_beyond_the_plan_is_a_warning_and_no_f
 
 
 def test_a_dry_run_stays_one(ledger: Ledger) -> None:
-    run_id = ledger.warehouse.open_run("historical_daily", "dry", "7D", None, WEEK[-1], dry_run=True)
-    ledger.warehouse.save_plan(run_id, [], assets=3, warnings=["3 calls, 1 minute"])
-    report = ledger.warehouse.close_run(run_id)
+    run_id = ledger.warehouse.transact(runs.open_run, "historical_daily", "dry", "7D", None, WEEK[-1], dry_run=True)
+    ledger.warehouse.transact(runs.save_plan, run_id, [], assets=3, warnings=["3 calls, 1 minute"])
+    report = ledger.warehouse.transact(runs.close_run, run_id)
     assert (report.state, report.assets, report.warnings) == ("dry_run", 3, ("3 calls, 1 minute",))
 
 
 def test_closing_a_run_that_does_not_exist_says_so(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest, match="run 999"):
-        ledger.warehouse.close_run(999)
+        ledger.warehouse.transact(runs.close_run, 999)
 
 
 @pytest.mark.promise("P10")
 def test_a_failure_touches_no_coverage_and_no_bar(ledger: Ledger) -> None:
     (call,) = _plan(ledger, 1)
-    before = ledger.warehouse.missing("us", WEEK_SPAN, asset_ids=None, today=MONDAY)
+    before = ledger.warehouse.transact(missing, "us", WEEK_SPAN, asset_ids=None, today=MONDAY)
     _fail(ledger, call)
     assert ledger.read("select count(*) from coverage") == [(0,)]
     assert ledger.read("select count(*) from absence") == [(0,)]
-    assert ledger.warehouse.missing("us", WEEK_SPAN, asset_ids=None, today=MONDAY) == before
+    assert ledger.warehouse.transact(missing, "us", WEEK_SPAN, asset_ids=None, today=MONDAY) == before
 
 
 def test_failures_of_an_asset_share_one_open_row_until_every_session_is_answered(ledger: Ledger) -> None:
@@ -186,12 +190,12 @@ def test_failures_of_an_asset_share_one_open_row_until_every_session_is_answered
 
 def test_a_failed_market_day_is_one_row_that_a_later_one_resolves(ledger: Ledger) -> None:
     call = ledger.call(None, MONDAY, MONDAY)
-    ledger.warehouse.record_failure(
-        call, _error(), asset_ids=None, sessions=(Span(MONDAY, MONDAY),), failed_at=SEEN, retry_at=None
+    ledger.warehouse.transact(
+        record_failure, call, _error(), asset_ids=None, sessions=(Span(MONDAY, MONDAY),), failed_at=SEEN, retry_at=None
     )
     state = "select asset_id, attempts, resolved_at is null from fetch_failure"
     assert ledger.read(state) == [(None, 1, True)]
-    assert ledger.warehouse.close_run(ledger.run_id).failed_symbols[0].symbol == "2026-11-16"
+    assert ledger.warehouse.transact(runs.close_run, ledger.run_id).failed_symbols[0].symbol == "2026-11-16"
     ledger.warehouse.store_daily(ledger.call(1), answer(1, bars({MONDAY: 1.0})))
     assert ledger.read(state) == [(None, 1, True)], "one ticker does not answer for the market"
     verified = normalise([Span(MONDAY, MONDAY)])

@@ -25,6 +25,7 @@ from marketdata import settings
 from marketdata.domain.class_windows import class_windows
 from marketdata.flows.services import connected
 from marketdata.hooks.connection import VendorConnection
+from marketdata.storage.assets import load_assets
 from marketdata.storage.certificates import certify
 from marketdata.storage.warehouse import Warehouse
 from tests.truth import world
@@ -58,11 +59,12 @@ def life(postgres_server: PostgresServer, _migrated_template: str, _valkey_serve
         with connected(warehouse, stocks, coins, _valkey_server.url()) as services:
 
             def follow(*tickers: str) -> None:
-                warehouse.load_assets({"symbol": ticker, "asset_class": "stock"} for ticker in tickers)
+                warehouse.transact(load_assets, [{"symbol": ticker, "asset_class": "stock"} for ticker in tickers])
 
             follow(*world.first_followed())
-            warehouse.load_assets(
-                {"symbol": symbol, "asset_class": "crypto", "vendor_symbol": coin} for symbol, coin in COINS.items()
+            warehouse.transact(
+                load_assets,
+                [{"symbol": symbol, "asset_class": "crypto", "vendor_symbol": coin} for symbol, coin in COINS.items()],
             )
             world.tell(simulator.admin)
             lived = Life(services, simulator.admin, dsn, Errands(simulator.admin, follow, KEY))

@@ -116,12 +116,13 @@ def load_assets(
     as_json: AsJson = False,
 ) -> None:
     """Insert or update assets, their watchlists and their place in the market overview."""
+    from marketdata.storage import assets
     from marketdata.storage.warehouse import Warehouse
 
     with told(as_json):
         rows = _read_rows(file)
         with Warehouse.open(settings.database_dsn()) as warehouse:
-            loaded = warehouse.load_assets(rows)
+            loaded = warehouse.transact(assets.load_assets, rows)
         if as_json:
             print_json(asdict(loaded))
         else:

@@ -19,8 +19,8 @@ from marketdata import settings
 from marketdata.cli.output import PARTIAL, AsJson, counted, print_json, told
 
 if TYPE_CHECKING:
-    from marketdata.flows.import_job import RunName
-    from marketdata.flows.import_report import ImportReport
+    from marketdata.flows.imports.job import RunName
+    from marketdata.flows.imports.report import ImportReport
     from marketdata.storage.price_cache import PriceCache
     from marketdata.storage.warehouse import Warehouse
 
@@ -53,8 +53,8 @@ def import_a_file(
     Exit status 0 for success, 1 failed or refused, 3 partial (single rows were refused), 130 after Ctrl-C. Safe to
     repeat: parts that are stored are skipped. Bars that a vendor gave stay as they are.
     """
-    from marketdata.flows.import_files import read_spec
-    from marketdata.flows.importing import import_file
+    from marketdata.flows.imports.files import read_spec
+    from marketdata.flows.imports.flow import import_file
 
     def work(warehouse: Warehouse, cache: PriceCache, name: RunName, watch: Watch) -> list[ImportReport]:
         read = read_spec(spec, base=None)
@@ -98,8 +98,8 @@ def import_old_system(
     Reads there in read-only transactions, stores raw prices, and refuses a series that was stored split-adjusted. Exit
     status as of file. Safe to repeat: parts that have not changed are skipped.
     """
-    from marketdata.flows.import_files import read_spec_keys
-    from marketdata.flows.import_legacy import import_legacy
+    from marketdata.flows.imports.files import read_spec_keys
+    from marketdata.flows.imports.legacy import import_legacy
 
     def work(warehouse: Warehouse, cache: PriceCache, name: RunName, watch: Watch) -> list[ImportReport]:
         given = read_spec_keys(spec, base=None) if spec else {}
@@ -114,7 +114,7 @@ def import_old_system(
 def _run(
     work: Callable[[Warehouse, PriceCache, RunName, Watch], list[ImportReport]], *, dry_run: bool, as_json: bool
 ) -> None:
-    from marketdata.flows.import_job import RunName
+    from marketdata.flows.imports.job import RunName
     from marketdata.storage.migrations import migrate, pending_migrations
     from marketdata.storage.price_cache import PriceCache
     from marketdata.storage.warehouse import Warehouse

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from marketdata.storage.entitlements import PROBE_ANEW_AFTER, Entitlement
+from marketdata.storage.entitlements import PROBE_ANEW_AFTER, Entitlement, find_entitlements, learn
 
 if TYPE_CHECKING:
     from marketdata.hooks.connection import VendorConnection
@@ -74,9 +74,9 @@ class Entitled:
 
     def _known(self) -> dict[str, Entitlement]:
         if self._found is None:
-            self._found = self.warehouse.entitlements(self.connection.vendor, self.connection.key_digest)
+            self._found = self.warehouse.transact(find_entitlements, self.connection.vendor, self.connection.key_digest)
         return self._found
 
     def _learn(self, learnt: Entitlement) -> None:
-        self.warehouse.learn(self.connection.vendor, self.connection.key_digest, learnt)
+        self.warehouse.transact(learn, self.connection.vendor, self.connection.key_digest, learnt)
         self._found = None

@@ -17,6 +17,7 @@ from marketdata.domain.sessions import expected_through, today
 from marketdata.errors import InvalidRequest
 from marketdata.flows.bar_files import WRITERS, Facts, Format
 from marketdata.flows.new_file import new_file
+from marketdata.storage.assets import find_assets
 from marketdata.storage.exports import Series, read_bars
 from marketdata.storage.questions import list_missing
 
@@ -92,7 +93,7 @@ def export(
     if series.as_of is not None and series.as_of > now:
         raise InvalidRequest(f"instant {series.as_of}", "it is yet to come", "name one that is past")
     spans = {asset_class: request.span(asset_class, now) for asset_class in VENDOR_OF}
-    assets = warehouse.find_assets(request.symbols or None)
+    assets = warehouse.transact(find_assets, request.symbols or None)
     unknown = _unknown_sessions(warehouse, assets, spans, now)
     facts = Facts(series, tuple(sorted({asset.vendor for asset in assets})), unknown, now)
     rows = 0
@@ -113,7 +114,7 @@ def export(
 
 def count_assets(warehouse: Warehouse, request: ExportRequest) -> int:
     """How many assets an export would write; InvalidRequest names unknown symbols."""
-    return len(warehouse.find_assets(request.symbols or None))
+    return len(warehouse.transact(find_assets, request.symbols or None))
 
 
 def _batches(assets: Sequence[Asset], request: ExportRequest, spans: dict[AssetClass, Span]) -> Iterator[_Batch]:

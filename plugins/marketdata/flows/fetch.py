@@ -34,10 +34,12 @@ from marketdata.flows.silence import Reach, answered_part, reach_of
 from marketdata.flows.stale_charts import StaleCharts
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.polygon import GROUPED, RANGE
+from marketdata.storage import runs
 from marketdata.storage.aliases import mark_gone
 from marketdata.storage.calls import Call, DailyAnswer
 from marketdata.storage.digests import note_compared
-from marketdata.storage.failures import fail_call
+from marketdata.storage.failures import fail_call, fail_pending, record_failure
+from marketdata.storage.gaps import missing_symbols, rows_of_last_market_day
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ def fetch_batch(
     started = monotonic()
     counts = dict.fromkeys(_COUNTERS, 0)
     rejected: set[str] = set()
-    pending = services.warehouse.pending_calls(run_id, batch)
+    pending = services.warehouse.transact(runs.pending_calls, run_id, batch)
     with StaleCharts(services) as stale:
         for call in pending:
             if call.vendor in rejected:
@@ -82,7 +84,7 @@ def fetch_batch(
                 _record(services, call, error)
                 if isinstance(error, KeyRejected):
                     rejected.add(call.vendor)
-                    services.warehouse.fail_pending(run_id, call.vendor, error)
+                    services.warehouse.transact(fail_pending, run_id, call.vendor, error)
                 continue
             stale.note(answer.asset_ids.tolist(), stored)
             counts["received"] += answer.facts.received
@@ -160,10 +162,10 @@ def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
     received = len(answer.data)
     if not received:
         raise _empty_market(call, is_settled("stock", session, answer.received_at))
-    before = services.warehouse.rows_of_last_market_day(session)
+    before = services.warehouse.transact(rows_of_last_market_day, session)
     is_complete = before is None or received >= _COMPLETE_SHARE * before
     warnings = () if is_complete else (f"market day with {received} rows after one with {before}: no absence proven",)
-    wanted = services.warehouse.missing_symbols("us", session, today=on)
+    wanted = services.warehouse.transact(missing_symbols, "us", session, today=on)
     return read_market_day(call, answer, wanted, warnings=warnings, is_complete=is_complete)
 
 
@@ -237,7 +239,8 @@ def _record(services: Services, call: Call, error: VendorError) -> None:
         services.warehouse.transact(fail_call, call, error)
         return
     now = settings.now()
-    services.warehouse.record_failure(
+    services.warehouse.transact(
+        record_failure,
         call,
         error,
         asset_ids=None if call.asset_id is None else [call.asset_id],

@@ -11,6 +11,7 @@ from marketdata.domain.bars import Vendor
 from marketdata.domain.planner import CallKind, CallPlan, PlannedCall
 from marketdata.domain.sessions import new_york_date
 from marketdata.hooks.quota import rates_of
+from marketdata.storage.assets import find_assets
 from marketdata.storage.questions import measure_pace
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def forecast(services: Services, plan: RunPlan, symbols: Sequence[str], now: dat
     """What ``plan``, made for ``symbols`` (none: all assets), will take when it starts at ``now``."""
     hooks: dict[Vendor, VendorHook] = {"polygon": services.polygon, "coingecko": services.coingecko}
     plans: dict[Vendor, CallPlan] = {"polygon": plan.stocks, "coingecko": plan.coins}
-    unlisted = {asset.asset_id for asset in services.warehouse.find_assets(symbols or None) if asset.listed_on is None}
+    unlisted = {
+        asset.asset_id for asset in services.warehouse.transact(find_assets, symbols or None) if asset.listed_on is None
+    }
     measured = services.warehouse.transact(measure_pace, list(plans))
     parts = tuple(
         part

@@ -24,7 +24,10 @@ from marketdata.flows.verification import plan_verification, requests_within
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.polygon import PolygonHook
 from marketdata.hooks.quota import rates_of
+from marketdata.storage import runs
 from marketdata.storage.aliases import find_periods
+from marketdata.storage.assets import find_assets
+from marketdata.storage.gaps import missing
 from marketdata.storage.runs import RunReport
 
 log = logging.getLogger(__name__)
@@ -93,8 +96,9 @@ def plan_run(
     """
     warehouse = services.warehouse
     as_of = min(as_of, now)
-    assets = warehouse.find_assets(request.symbols or None)
-    run_id = warehouse.open_run(
+    assets = warehouse.transact(find_assets, request.symbols or None)
+    run_id = warehouse.transact(
+        runs.open_run,
         dag_id,
         airflow_run_id,
         request.range_name,
@@ -111,8 +115,13 @@ def plan_run(
     named = {call.asset_id for plan in (stocks, coins) for call in plan.calls if call.asset_id is not None}
     whole_market = any(call.asset_id is None for call in stocks.calls)
     touched = len(assets) if whole_market else len(lacking | named)
-    warehouse.save_plan(
-        run_id, [] if request.dry_run else batches, assets=touched, naive_calls=len(assets), warnings=warnings
+    warehouse.transact(
+        runs.save_plan,
+        run_id,
+        [] if request.dry_run else batches,
+        assets=touched,
+        naive_calls=len(assets),
+        warnings=warnings,
     )
     of_stocks, of_coins = ((*fill.calls, *more) for fill, more in zip((stocks, coins), verifying, strict=True))
     minutes = max(_minutes(of_stocks, services.polygon), _minutes(of_coins, services.coingecko))
@@ -124,7 +133,7 @@ def plan_run(
     )  # fmt: skip
     for warning in warnings:
         log.warning("%s run_id=%d", warning, run_id)
-    stored = () if request.dry_run else warehouse.batches(run_id)
+    stored = () if request.dry_run else warehouse.transact(runs.batches, run_id)
     numbered = tuple(Batch(run_id, number, label) for number, label in stored)
     return RunPlan(run_id, numbered, calls, minutes, warnings, stocks, coins)
 
@@ -134,11 +143,11 @@ def close_run(services: Services, *, dag_id: str, airflow_run_id: str) -> RunRep
 
     None when the run was never opened, because its request was refused.
     """
-    run_id = services.warehouse.find_run(dag_id, airflow_run_id)
+    run_id = services.warehouse.transact(runs.find_run, dag_id, airflow_run_id)
     if run_id is None:
         log.error("no run was opened dag_id=%s airflow_run_id=%s: see the log of the plan", dag_id, airflow_run_id)
         return None
-    report = services.warehouse.close_run(run_id)
+    report = services.warehouse.transact(runs.close_run, run_id)
     for failed in report.failed_symbols:
         log.error("failed symbol=%s kind=%s %s", failed.symbol, failed.kind, failed.message)
     for warning in report.warnings:
@@ -267,7 +276,8 @@ def _gaps(
     last = min(asked.last, expected_through(asset_class, as_of))
     if last < asked.first:
         return []
-    return services.warehouse.missing(
+    return services.warehouse.transact(
+        missing,
         "crypto" if asset_class == "crypto" else "us",
         Span(asked.first, last),
         asset_ids=list(followed) if request.symbols else None,

@@ -13,12 +13,12 @@ from typing import Any
 from marketdata import settings
 from marketdata.addresses import cache_url, legacy_dsn, warehouse_dsn
 from marketdata.errors import ConfigurationError
-from marketdata.flows.import_files import read_spec, read_spec_keys
-from marketdata.flows.import_job import RunName
-from marketdata.flows.import_legacy import import_legacy
-from marketdata.flows.import_report import ImportReport
-from marketdata.flows.import_request import ImportRequest
-from marketdata.flows.importing import import_file
+from marketdata.flows.imports.files import read_spec, read_spec_keys
+from marketdata.flows.imports.flow import import_file
+from marketdata.flows.imports.job import RunName
+from marketdata.flows.imports.legacy import import_legacy
+from marketdata.flows.imports.report import ImportReport
+from marketdata.flows.imports.request import ImportRequest
 from marketdata.storage.migrations import migrate, pending_migrations
 from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.statements import sql_directory

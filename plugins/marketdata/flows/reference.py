@@ -18,7 +18,9 @@ from marketdata.flows.inquiry import Inquiry, named
 from marketdata.flows.listings import identify_assets
 from marketdata.flows.services import Services
 from marketdata.flows.split_proof import prove_splits
+from marketdata.storage import runs
 from marketdata.storage.aliases import find_followed, find_histories, revive_coins
+from marketdata.storage.assets import find_assets
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,11 @@ def sync_reference(
     warehouse = services.warehouse
     wanted = list(dict.fromkeys(symbols)) or None
     if wanted:
-        warehouse.find_assets(wanted)
+        warehouse.transact(find_assets, wanted)
     today = new_york_date(now)
-    run_id = warehouse.open_run(dag_id, airflow_run_id, "MAX", wanted, today)
+    run_id = warehouse.transact(runs.open_run, dag_id, airflow_run_id, "MAX", wanted, today)
     assets = warehouse.transact(find_followed, wanted)
-    warehouse.save_plan(run_id, [], assets=len(assets))
+    warehouse.transact(runs.save_plan, run_id, [], assets=len(assets))
     inquiry = Inquiry(services, run_id, now, today)
     try:
         identify_assets(inquiry, assets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -49,7 +49,7 @@ class _Row:
     position: int | None
 
 
-def load_assets(connection: Connection, rows: Iterable[Mapping[str, str | None]]) -> LoadedAssets:
+def load_assets(connection: Connection, rows: Sequence[Mapping[str, str | None]]) -> LoadedAssets:
     """Insert or update assets with their lists. ``rows`` have ``COLUMNS``, all text, empty for unknown.
 
     ``watchlists`` are separated by ``;``, ``market_overview`` is a place from 1. A loaded asset is on just the lists

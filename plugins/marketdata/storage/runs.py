@@ -67,12 +67,12 @@ class RunReport:
 
 def open_run(
     connection: Connection,
-    *,
     dag_id: str,
     airflow_run_id: str,
     range_name: str,
     symbols: Sequence[str] | None,
     as_of: date,
+    *,
     dry_run: bool = False,
 ) -> int:
     """The run_id of an Airflow run, made at the first call; a repeated one plans anew. ``symbols`` None: all assets."""

@@ -19,12 +19,13 @@ from marketdata.domain.import_rows import KnownSplit
 from marketdata.domain.import_spec import ImportSpec
 from marketdata.domain.sessions import new_york_date
 from marketdata.errors import MarketDataError, StorageError
-from marketdata.flows.import_parts import Sorted, sort_rows
-from marketdata.flows.import_reading import Reading
-from marketdata.flows.import_report import Account, ImportReport
-from marketdata.flows.import_symbols import SymbolBook, refuse_unknown
-from marketdata.flows.import_tables import Malformed
-from marketdata.storage import imports
+from marketdata.flows.imports.parts import Sorted, sort_rows
+from marketdata.flows.imports.reading import Reading
+from marketdata.flows.imports.report import Account, ImportReport
+from marketdata.flows.imports.symbols import SymbolBook, refuse_unknown
+from marketdata.flows.imports.tables import Malformed
+from marketdata.storage import imports, runs
+from marketdata.storage.assets import load_assets
 from marketdata.storage.imports import ImportPart, Judged, PartCall, PlannedPart
 from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.warehouse import Warehouse
@@ -62,15 +63,17 @@ class ImportRun:
     def open(self, parts: Sequence[PlannedPart], *, assets: int) -> dict[int, PartCall]:
         """Open the run, or open it again, and note its parts; the call of each by its number."""
         as_of = new_york_date(self.now)
-        self.run_id = self.warehouse.open_run(self.name.dag_id, self.name.run_id, _RANGE_NAME, None, as_of)
-        self.warehouse.save_plan(self.run_id, [], assets=assets)
+        self.run_id = self.warehouse.transact(
+            runs.open_run, self.name.dag_id, self.name.run_id, _RANGE_NAME, None, as_of
+        )
+        self.warehouse.transact(runs.save_plan, self.run_id, [], assets=assets)
         return self.warehouse.transact(imports.plan_parts, self.run_id, parts)
 
     def close(self) -> tuple[str, ...]:
         """Close the run and return its warnings; ``state`` is its verdict then."""
         if self.run_id is None:
             return ()
-        report = self.warehouse.close_run(self.run_id)
+        report = self.warehouse.transact(runs.close_run, self.run_id)
         self.state = report.state
         return report.warnings
 
@@ -119,7 +122,7 @@ class ImportJob:
         added = self.book.added
         self.added = tuple(str(row["symbol"]) for row in added)
         if added and not self.dry_run:
-            self.warehouse.load_assets(added)
+            self.warehouse.transact(load_assets, added)
             self.book.forget_added()
 
     def take(

@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from marketdata.domain.import_spec import FIGURES, ImportSpec
 from marketdata.errors import InvalidRequest
-from marketdata.flows.import_files import ImportFile
+from marketdata.flows.imports.files import ImportFile
 
 PART_ROWS = 50_000
 """Rows of a part: one transaction, about half a second."""

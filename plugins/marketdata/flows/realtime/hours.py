@@ -23,9 +23,9 @@ from marketdata.domain.prices import IntradayBars
 from marketdata.domain.sessions import NEW_YORK, latest_session, previous_session, session_close, session_open
 from marketdata.errors import KeyRejected, RateLimited, TransientFailure
 from marketdata.flows import history
-from marketdata.flows.realtime_feeds import CAPABILITY, DELAY_SECONDS, calls_a_tick, decide, keep
+from marketdata.flows.realtime.feeds import CAPABILITY, DELAY_SECONDS, calls_a_tick, decide, keep
+from marketdata.flows.realtime.ticking import Asked, Tick, Unanswered, begin, facts_of, symbols_of
 from marketdata.flows.services import Services
-from marketdata.flows.ticking import Asked, Tick, Unanswered, begin, facts_of, symbols_of
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.hourly_bars import HourBar, build_hours, read_hours, store_hours
 from marketdata.storage.runs import RunReport

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 from marketdata.domain.bars import Asset, Vendor
 from marketdata.domain.cadence import Cadence, FeedName, Way, choose_cadence, parts_of, still_fits
 from marketdata.flows.entitled import Capability
-from marketdata.flows.ticking import Tick
+from marketdata.flows.realtime.ticking import Tick
 from marketdata.hooks.coingecko_prices import price_calls
 from marketdata.hooks.quota import rates_of
 from marketdata.storage.feeds import Feed, keep_feed, note_asked

@@ -24,6 +24,7 @@ from marketdata.flows.services import Services
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.polygon import PolygonHook
+from marketdata.storage import runs
 from marketdata.storage.calls import Call, CallFacts
 from marketdata.storage.failures import fail_call, supersede_call
 from marketdata.storage.feeds import Feed, find_feeds
@@ -163,9 +164,9 @@ def begin(
 ) -> Tick:
     """Open the run of a tick and read what is active and how each vendor is asked."""
     warehouse = services.warehouse
-    run_id = warehouse.open_run(dag_id, airflow_run_id, "1D", None, new_york_date(now))
+    run_id = warehouse.transact(runs.open_run, dag_id, airflow_run_id, "1D", None, new_york_date(now))
     active = warehouse.transact(find_active)
-    warehouse.save_plan(run_id, [], assets=len(active))
+    warehouse.transact(runs.save_plan, run_id, [], assets=len(active))
     assets: dict[Vendor, list[Asset]] = {vendor: [] for vendor in VENDORS}
     for asset in active:
         assets[asset.vendor].append(asset)

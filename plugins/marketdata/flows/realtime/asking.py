@@ -14,7 +14,7 @@ from marketdata.domain.cadence import Way
 from marketdata.domain.planner import CallKind
 from marketdata.domain.prices import Prices
 from marketdata.errors import KeyRejected, NotEntitled, NotYet, RateLimited, TransientFailure, VendorError
-from marketdata.flows.ticking import Asked, Tick, Unanswered, symbols_of
+from marketdata.flows.realtime.ticking import Asked, Tick, Unanswered, symbols_of
 from marketdata.hooks.answer import Answer
 from marketdata.storage.calls import Call
 

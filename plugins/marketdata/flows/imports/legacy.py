@@ -26,10 +26,10 @@ from marketdata.domain.import_rows import (
 )
 from marketdata.domain.import_spec import CsvFormat, ImportSpec, Interval, legacy_spec
 from marketdata.errors import MarketDataError
-from marketdata.flows.import_job import ImportJob, ImportRun, Progress, RunName, import_digest, silent
-from marketdata.flows.import_reading import Reading, one_array, read_numbers, read_rows
-from marketdata.flows.import_report import AdjustedCheck, ImportReport
-from marketdata.flows.import_tables import PART_ROWS, whole_table
+from marketdata.flows.imports.job import ImportJob, ImportRun, Progress, RunName, import_digest, silent
+from marketdata.flows.imports.reading import Reading, one_array, read_numbers, read_rows
+from marketdata.flows.imports.report import AdjustedCheck, ImportReport
+from marketdata.flows.imports.tables import PART_ROWS, whole_table
 from marketdata.storage import imports, legacy
 from marketdata.storage.imports import PartCall, PlannedPart
 from marketdata.storage.legacy import LegacyTable, Series

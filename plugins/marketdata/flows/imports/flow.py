@@ -30,11 +30,11 @@ from marketdata.domain.import_rows import (
 from marketdata.domain.import_spec import ImportSpec
 from marketdata.domain.sessions import new_york_date
 from marketdata.errors import InvalidRequest, MarketDataError
-from marketdata.flows.import_files import ImportFile, Limits, opened
-from marketdata.flows.import_job import ImportJob, ImportRun, Progress, RunName, import_digest, silent
-from marketdata.flows.import_reading import read_rows
-from marketdata.flows.import_report import ImportReport
-from marketdata.flows.import_tables import PART_ROWS, blocks, file_columns
+from marketdata.flows.imports.files import ImportFile, Limits, opened
+from marketdata.flows.imports.job import ImportJob, ImportRun, Progress, RunName, import_digest, silent
+from marketdata.flows.imports.reading import read_rows
+from marketdata.flows.imports.report import ImportReport
+from marketdata.flows.imports.tables import PART_ROWS, blocks, file_columns
 from marketdata.storage import imports
 from marketdata.storage.imports import PlannedPart
 from marketdata.storage.price_cache import PriceCache

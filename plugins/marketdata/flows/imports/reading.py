@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from marketdata.domain.bars import DailyBars
 from marketdata.domain.import_rows import ImportRows
 from marketdata.domain.import_spec import FIGURES, CsvFormat, ImportSpec
-from marketdata.flows.import_symbols import SymbolBook, row_faults
-from marketdata.flows.import_times import Moment, read_hour, read_session
+from marketdata.flows.imports.symbols import SymbolBook, row_faults
+from marketdata.flows.imports.times import Moment, read_hour, read_session
 
 _LARGEST_COUNT = 2.0**63
 _NO_DAY = np.datetime64("NaT", "D")

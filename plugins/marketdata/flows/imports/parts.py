@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marketdata.domain.import_rows import ImportRows, KnownSplit
-from marketdata.flows.import_reading import Reading
-from marketdata.flows.import_report import RefusedRow
-from marketdata.flows.import_tables import Malformed
+from marketdata.flows.imports.reading import Reading
+from marketdata.flows.imports.report import RefusedRow
+from marketdata.flows.imports.tables import Malformed
 from marketdata.storage.calls import QuarantineRow
 
 

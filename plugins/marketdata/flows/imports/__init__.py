@@ -1,0 +1,1 @@
+"""Brings history from files and older systems: read, judged row by row, stored part by part, accounted for."""
