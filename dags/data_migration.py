@@ -1,8 +1,9 @@
 """
 # data_migration: the schema, and history from elsewhere
 
-Once, by hand: brings the schema up to date, then, if asked, imports history that was kept elsewhere: a CSV or Parquet
-file under a declared spec, or the table `asset_data` of an old system. Imported bars pass the checks of a vendor's;
+Once, by hand: brings the schema up to date where its login owns it, and says who must where it does not
+(`docs/deployment.md`); then, if asked, imports history that was kept elsewhere: a CSV or Parquet file under a declared
+spec, or the table `asset_data` of an old system. Imported bars pass the checks of a vendor's;
 what is refused is quarantined. A bar that a vendor gave is never replaced, a day that an import leaves out is never
 proven empty, and the weekly run compares what was imported with the vendors.
 

@@ -24,20 +24,11 @@ class Addresses:
 
 def services(addresses: Addresses) -> dict[str, str]:
     """The environment in which DAGs and commands find the simulator, the database and the cache."""
-    database = conninfo_to_dict(addresses.MARKETDATA_DSN)
     base = addresses.SIMULATOR_URL
     connections: dict[str, dict[str, object]] = {
         "POLYGON_DEFAULT": _vendor("polygon", f"{base}/massive", "demo-polygon-starter", "starter"),
         "COINGECKO_DEFAULT": _vendor("coingecko", f"{base}/coingecko-pro/api/v3", "demo-coingecko-analyst", "analyst"),
-        "MARKETDATA_DB": {
-            "conn_type": "postgres",
-            "host": database.get("host"),
-            "port": int(database.get("port") or 5432),
-            "login": database.get("user"),
-            "password": database.get("password"),
-            "schema": database.get("dbname"),
-            "extra": {name: value for name, value in database.items() if name not in _CONNECTION_FIELDS},
-        },
+        "MARKETDATA_DB": database_connection(addresses.MARKETDATA_DSN),
     }
     return {
         **{f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()},
@@ -45,6 +36,20 @@ def services(addresses: Addresses) -> dict[str, str]:
         "MARKETDATA_DSN": addresses.MARKETDATA_DSN,
         "REDIS_URL": addresses.REDIS_URL,
         "MARKETDATA_ALLOW_LOOPBACK": "1",
+    }
+
+
+def database_connection(dsn: str) -> dict[str, object]:
+    """An Airflow connection of type postgres to a libpq address."""
+    database = conninfo_to_dict(dsn)
+    return {
+        "conn_type": "postgres",
+        "host": database.get("host"),
+        "port": int(database.get("port") or 5432),
+        "login": database.get("user"),
+        "password": database.get("password"),
+        "schema": database.get("dbname"),
+        "extra": {name: value for name, value in database.items() if name not in _CONNECTION_FIELDS},
     }
 
 

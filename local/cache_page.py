@@ -122,8 +122,10 @@ older one.
 A bar inserted or corrected, a split applied, held or withdrawn, a dividend, an import and a change of symbol remove
 all charts of the asset after the commit; those of plain inserts within five seconds. A reader that was reading the
 database at that moment does not put its older rows there: it took the asset's generation before, and that has
-changed. Where the cache did not answer in time, the charts are removed with the next ones of the same process; where
-that comes to no other, or a worker is killed between commit and removal, a chart is as old as its TTL allows.
+changed. A worker that is killed between commit and removal leaves its charts to the retry of its task, or to the end of
+its run where the retries are used up: both remove the charts of all that was written before, rather too many than too
+few. Where the cache did not answer in time, the charts are removed with the next ones of the same process; where that
+comes to no other, or the killed run is never closed by its own DAG, a chart is as old as its TTL allows.
 
 ## When it is away
 

@@ -144,6 +144,28 @@ def create_database(port: int, password: str, name: str, *, template: str = "tem
     return dsn_of(port, password, name)
 
 
+def login_of(dsn: str, role: str, password: str) -> str:
+    """The libpq address of the same database for the login of a group role."""
+    return psycopg.conninfo.make_conninfo(dsn, user=f"{role}_login", password=password)
+
+
+def create_login(dsn: str, role: str, password: str, settings: Mapping[str, str]) -> str:
+    """Give a group role a login, named after it, with this password; return its address of the same database.
+
+    ``settings`` hold for all its sessions. ``dsn`` is the superuser's.
+    """
+    name = f"{role}_login"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.execute("select from pg_roles where rolname = %s", [name]).fetchone() is None:
+            made = sql.SQL("create role {} login in role {}")
+            connection.execute(made.format(sql.Identifier(name), sql.Identifier(role)))
+        connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(name), password))
+        for setting, value in settings.items():
+            changed = sql.SQL("alter role {} set {} = {}")
+            connection.execute(changed.format(sql.Identifier(name), sql.Identifier(setting), value))
+    return login_of(dsn, role, password)
+
+
 def start(
     data: Path,
     *,

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import postgres, processes, valkey
+from local import logins, postgres, processes, valkey
 from local.addresses import Addresses, services
 from local.airflow import PYTHONPATH, ROOT, USER, Airflow, pools
 from local.airflow_api import AirflowApi
@@ -115,7 +115,7 @@ class Stack:
                 port=port,
                 metadata_dsn=metadata_dsn,
                 secrets=secrets,
-                services={**services(addresses), **self.airflow_settings},
+                services={**services(addresses), **self._logins(market_dsn), **self.airflow_settings},
                 executor=self.executor,
                 workers=self.workers,
                 broker=self._broker(addresses.REDIS_URL),
@@ -131,6 +131,11 @@ class Stack:
         self.state.write_addresses(addresses)
         write_private(self.state.airflow_env, airflow.shell_script())
         return addresses
+
+    def _logins(self, market_dsn: str) -> dict[str, str]:
+        """Airflow's connections to our own server; with the user's server the user's login."""
+        secret = self.state.secrets().database
+        return {} if self._given("MARKETDATA_DSN") else logins.connections(market_dsn, secret)
 
     def _broker(self, redis_url: str) -> str:
         return redis_url.rpartition("/")[0] + "/1" if self.executor == "CeleryExecutor" else ""
@@ -248,6 +253,8 @@ class Stack:
     def _seed(self, addresses: Addresses) -> None:
         with self.step("schema and assets"):
             self._marketdata(addresses, "migrate")
+            if not self._given("MARKETDATA_DSN"):
+                logins.create(addresses.MARKETDATA_DSN, self.state.secrets().database)
             self._marketdata(addresses, "assets", "load", str(UNIVERSE))
 
     def _marketdata(self, addresses: Addresses, *arguments: str) -> None:

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
+import subprocess
+import tempfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 os.environ.pop("MARKETDATA_DSN", None)  # a sourced .local/stack.env must not point the tests at the demo's data
 os.environ.pop("REDIS_URL", None)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, would ignore it
 
 # A busy machine is no failure, speed is the bench's; and a change is judged by its own examples, the same in each run.
 # MARKETDATA_SEARCH=1 tries others than these, and more where a test does not set their number.
@@ -33,18 +41,40 @@ hypothesis_settings.register_profile("search", deadline=None, max_examples=1_000
 hypothesis_settings.load_profile("search" if os.environ.get("MARKETDATA_SEARCH") else "same")
 
 TEMPLATE = "marketdata_template"
+MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 4 * 2**30  # noqa: S108 - where files are kept in memory
+REMOVE = 'cat; for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$1"; test -e "$1" || exit; sleep 0.2; done'
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
+def _postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory where there is room: ext4 is slow at making files after many were deleted, and a clone has hundreds."""
+    if not MEMORY.is_dir() or min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) < MEMORY_NEEDED:
+        yield tmp_path_factory.mktemp("postgres")
+        return
+    home = Path(tempfile.mkdtemp(prefix="marketdata-tests-", dir=MEMORY))
+    # Takes it away as soon as nobody holds the other end of its pipe any more, be it that we were killed.
+    with subprocess.Popen(["sh", "-c", REMOVE, "sh", home], stdin=subprocess.PIPE, start_new_session=True):
+        yield home
+
+
+@pytest.fixture(scope="session")
+def postgres_server(_postgres_home: Path) -> Iterator[postgres.PostgresServer]:
     """A PostgreSQL server for the session, durable settings off."""
-    home = tmp_path_factory.mktemp("postgres")
-    server = postgres.start(
-        home / "data", password=secrets.token_hex(16), log=home / "postgres.log", settings=postgres.THROW_AWAY
-    )
+    home, settings = _postgres_home, {**postgres.THROW_AWAY, "max_wal_size": "256MB"}
+    server = postgres.start(home / "data", password=secrets.token_hex(16), log=home / "postgres.log", settings=settings)
     processes.guard(server.process, signal.SIGQUIT)
+    _log_in_cheaply(server)
     yield server
     processes.stop([server.process])
+
+
+def _log_in_cheaply(server: postgres.PostgresServer) -> None:
+    """Hash the password once instead of 4,096 times: each of the tests' thousands of logins would."""
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        if connection.info.server_version >= 160_000:
+            connection.execute("set scram_iterations = 1")
+            named = sql.SQL("alter role {} password {}")
+            connection.execute(named.format(sql.Identifier(postgres.SUPERUSER), server.password))
 
 
 @pytest.fixture(scope="session")
@@ -56,22 +86,60 @@ def _migrated_template(postgres_server: postgres.PostgresServer) -> str:
     return TEMPLATE
 
 
+class _Clones:
+    """Migrated databases, made while tests run and dropped after them: a clone costs as much as many a test."""
+
+    AHEAD = 2
+
+    def __init__(self, server: postgres.PostgresServer, template: str, worker: ThreadPoolExecutor) -> None:
+        self._server, self._template, self._worker = server, template, worker
+        self._session = psycopg.connect(server.dsn(), autocommit=True)
+        self._made: deque[Future[str]] = deque()
+
+    def take(self) -> str:
+        """The name of a database that nobody has used."""
+        while len(self._made) <= self.AHEAD:
+            self._made.append(self._worker.submit(self._make))
+        return self._made.popleft().result()
+
+    def give_back(self, name: str) -> None:
+        """Drop a database, and whoever is still connected to it."""
+        self._worker.submit(self._run, "drop database if exists {} with (force)", name)
+
+    def close(self) -> None:
+        self._worker.shutdown(cancel_futures=True)
+        self._session.close()
+
+    def _make(self) -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        self._run("create database {} template {}", name, self._template)
+        return name
+
+    def _run(self, statement: str, *names: str) -> None:
+        self._session.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture(scope="session")
+def _clones(postgres_server: postgres.PostgresServer, _migrated_template: str) -> Iterator[_Clones]:
+    clones = _Clones(postgres_server, _migrated_template, ThreadPoolExecutor(1, "clones"))
+    yield clones
+    clones.close()
+
+
 @pytest.fixture
 def empty_dsn(postgres_server: postgres.PostgresServer) -> Iterator[str]:
     """A fresh database without any table."""
-    yield from _database(postgres_server, template="template0")
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture
-def dsn(postgres_server: postgres.PostgresServer, _migrated_template: str) -> Iterator[str]:
+def dsn(postgres_server: postgres.PostgresServer, _clones: _Clones) -> Iterator[str]:
     """A fresh database with all migrations applied."""
-    yield from _database(postgres_server, template=_migrated_template)
-
-
-def _database(server: postgres.PostgresServer, template: str) -> Iterator[str]:
-    name = f"test_{secrets.token_hex(6)}"
-    yield server.create_database(name, template=template)
-    server.drop_database(name)
+    name = _clones.take()
+    yield postgres_server.dsn(name)
+    _clones.give_back(name)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 DATABASE_CONN_ID = "marketdata_db"
+READER_CONN_ID = "marketdata_reader"
 CACHE_CONN_ID = "marketdata_redis"
 
 
@@ -23,6 +24,15 @@ def warehouse_dsn() -> str:
     """
     stored = _find(DATABASE_CONN_ID)
     return settings.database_dsn() if stored is None else _address(stored)
+
+
+def reader_dsn() -> str:
+    """libpq address for what only reads: the Airflow connection ``marketdata_reader``, else as the flows'.
+
+    Raises ConfigurationError as :func:`warehouse_dsn` does.
+    """
+    stored = _find(READER_CONN_ID)
+    return warehouse_dsn() if stored is None else _address(stored)
 
 
 def legacy_dsn(conn_id: str) -> str:

@@ -7,10 +7,12 @@ MarketDataError
 ├── StreamUnavailable           new prices cannot be pushed now: no Redis, or too many listeners
 ├── VendorError                 a vendor's answer, or the lack of one, to a single call
 │   ├── NotYet                  the vendor has not published it yet
-│   ├── NotEntitled             the plan does not give this endpoint or symbol
+│   ├── NotEntitled             the plan does not give this symbol
+│   │   ├── EndpointNotEntitled it gives nothing of this endpoint
 │   │   └── BeyondHistory       it lies before the history that the plan gives
 │   ├── KeyRejected             the vendor does not know the key
 │   ├── RateLimited             the vendor or our own quota asks us to wait
+│   │   └── VendorDown          it failed so often in a row that it is left alone for a while
 │   ├── Gone                    the vendor does not know the symbol (404)
 │   ├── TransientFailure        network, time-out, 5xx: the same call may succeed later
 │   └── ContractBroken          an answer that is not what the vendor promises; never read as "empty"
@@ -111,24 +113,23 @@ class NotYet(VendorError):
 
 
 class NotEntitled(VendorError):
-    """The plan does not give it. ``scope`` is ``endpoint``, ``history`` or ``symbol``."""
+    """The plan does not give it. ``scope`` is what it does not give: a ``symbol``, an ``endpoint`` or ``history``."""
 
     kind = "not_entitled"
+    scope: ClassVar[str] = "symbol"
 
-    def __init__(
-        self, what: str, why: str, next_step: str, *, vendor: str, endpoint: str, scope: str, status: int = 0
-    ) -> None:
-        super().__init__(what, why, next_step, vendor=vendor, endpoint=endpoint, status=status)
-        self.scope = scope
+
+class EndpointNotEntitled(NotEntitled):
+    """The plan does not give the endpoint, whatever is asked of it."""
+
+    scope = "endpoint"
 
 
 class BeyondHistory(NotEntitled):
     """What was asked for lies before the history that the plan gives: a limit of the plan, not a failure of a run."""
 
     kind = "beyond_history"
-
-    def __init__(self, what: str, why: str, next_step: str, *, vendor: str, endpoint: str, status: int = 0) -> None:
-        super().__init__(what, why, next_step, vendor=vendor, endpoint=endpoint, status=status, scope="history")
+    scope = "history"
 
 
 class KeyRejected(VendorError):
@@ -142,6 +143,12 @@ class RateLimited(VendorError):
 
     kind = "rate_limited"
     retryable = True
+
+
+class VendorDown(RateLimited):
+    """The vendor failed so often in a row that nothing is sent to it for a while: a pause, told as a failure."""
+
+    kind = "transient"
 
 
 class Gone(VendorError):

@@ -1,36 +1,60 @@
 """Leaves a note on each of our runs that has ended: its verdict, its figures, what failed, and where the report is.
 
 In Airflow 3.3 a task cannot write the note of its run (apache/airflow#64890), so this listener does, in the scheduler,
-from what the run's reporting task published. Airflow logs what a listener raises and goes on.
+from what the run's reporting task published; for a run that somebody marks, in the API server. A run that was killed,
+timed out or marked has closed no record: that is done here, too. Airflow logs what a listener raises and goes on.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow.listeners import hookimpl
 
+from marketdata.errors import MarketDataError
+
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+
+    from marketdata.storage.runs import RunReport
+
+log = logging.getLogger(__name__)
+
+RECORDED_DAGS = frozenset(
+    {
+        *("historical_daily", "historical_backfill", "reference_sync", "realtime_latest", "realtime_hourly"),
+        "data_migration",
+    }
+)
+"""The DAGs whose runs keep a record in our database."""
 
 _REPORTING_TASKS = ("close_run", "update_prices", "update_hours", "watch_freshness")
 _FIGURES = ("inserted", "changed", "quarantined")
 _SYMBOLS_SHOWN = 5
 _LONGEST_NOTE = 1_000  # what Airflow's column holds
+_SECONDS_HELD_UP = 3.0
 
 
 @hookimpl
 def on_dag_run_success(dag_run: DagRun) -> None:
-    """A run has ended well, or partially."""
-    _leave_note(dag_run)
+    """A run has ended well, or partially; or somebody has marked it."""
+    found = _report_of(dag_run)
+    if found is None:
+        _note_left_open(dag_run)
+    else:
+        _leave_note(dag_run, note_of(dag_run.dag_id, dag_run.run_id, *found))
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: DagRun) -> None:
-    """A run has failed."""
-    _leave_note(dag_run)
+    """A run has failed, timed out, or somebody has marked it; a report of its may be older than its last start."""
+    found = _report_of(dag_run)
+    if not _note_left_open(dag_run) and found is not None:
+        _leave_note(dag_run, note_of(dag_run.dag_id, dag_run.run_id, *found))
 
 
 def note_of(dag_id: str, run_id: str, task_id: str, report: Mapping[str, Any]) -> str:
@@ -50,10 +74,46 @@ def note_of(dag_id: str, run_id: str, task_id: str, report: Mapping[str, Any]) -
     return " · ".join(parts)[:_LONGEST_NOTE]
 
 
-def _leave_note(dag_run: DagRun) -> None:
-    found = _report_of(dag_run)
-    if found is not None and not _is_a_persons(dag_run):
-        dag_run.note = note_of(dag_run.dag_id, dag_run.run_id, *found)
+def note_of_left_open(report: RunReport) -> str:
+    """The note on a run that did not come to report."""
+    figures = ", ".join(f"{getattr(report, name):,} {name}" for name in _FIGURES)
+    calls = f"{report.calls_done:,} calls made, {report.calls_pending:,} never made"
+    return f"**{report.state}** · {figures} · ended before it was closed: {calls}"
+
+
+def _note_left_open(dag_run: DagRun) -> bool:
+    """Close the record of a run of ours that did not close it, and say so; whether it was so."""
+    report = _close_record(dag_run.dag_id, dag_run.run_id) if dag_run.dag_id in RECORDED_DAGS else None
+    if report is not None:
+        _leave_note(dag_run, note_of_left_open(report))
+    return report is not None
+
+
+def _close_record(dag_id: str, run_id: str) -> RunReport | None:
+    """Close a record that stands open, in a thread of its own, and wait for it, but not for long.
+
+    In this thread Airflow's session is the scheduler's, and looking up a connection would commit it; and a database
+    that hangs must not hold the scheduler up. What is not closed here is closed by the DAG's next run.
+    """
+    from marketdata.flows.left_open import close_left_open  # here: a fork must not meet an import half done elsewhere
+
+    closed: list[RunReport | None] = []
+
+    def close() -> None:
+        try:
+            closed.append(close_left_open(dag_id=dag_id, airflow_run_id=run_id))
+        except MarketDataError as error:
+            log.warning("the record of a run stays open dag_id=%s run_id=%s: %s", dag_id, run_id, error)
+
+    thread = Thread(target=close, name="close-left-open", daemon=True)
+    thread.start()
+    thread.join(_SECONDS_HELD_UP)
+    return closed[0] if closed else None
+
+
+def _leave_note(dag_run: DagRun, note: str) -> None:
+    if not _is_a_persons(dag_run):
+        dag_run.note = note
 
 
 def _report_of(dag_run: DagRun) -> tuple[str, Mapping[str, Any]] | None:

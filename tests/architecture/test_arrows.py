@@ -19,7 +19,7 @@ ARROWS: dict[str, frozenset[str]] = {
     "realtime_tasks": FOUNDATION | {"flows", "domain", "addresses", "metrics", "alerts"},
     "watch_tasks": FOUNDATION | {"flows", "domain", "metrics", "alerts"},
     "marketdata_plugin": frozenset({"timetables", "alerts", "run_notes", "web"}),
-    "run_notes": frozenset(),
+    "run_notes": FOUNDATION | {"flows", "storage"},
     "timetables": frozenset({"domain", "errors"}),
     "alerts": FOUNDATION | {"storage", "domain", "addresses", "metrics"},
     "web": FOUNDATION | {"storage", "domain", "addresses", "metrics"},

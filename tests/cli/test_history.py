@@ -142,7 +142,7 @@ def test_ctrl_c_keeps_what_is_stored_and_the_same_command_goes_on_from_there(ter
         assert time.monotonic() < deadline, "it never asked for MSFT"
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted: 1 call not made, what is stored stays" in errors
     assert "Traceback" not in errors

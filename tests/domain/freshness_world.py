@@ -166,6 +166,7 @@ class World:
             covered_to=covered.astype("datetime64[D]"),
             is_due=np.full(ASSETS, True),
             is_answered=answered,
+            is_unknown=np.full(ASSETS, False),
             feeds=tuple(self._feeds()),
             dues=dues,
         )

@@ -111,6 +111,16 @@ def test_a_run_that_hangs_and_one_that_asks_nothing_are_named() -> None:
     assert "asked polygon nothing" in cause(Evidence({"realtime_latest": run()}, (calls(None, None),)))
 
 
+def test_a_run_that_was_killed_is_the_cause_and_not_the_vendor_who_answered_it() -> None:
+    killed = replace(run(), state="partial", left_open=True, calls_pending=1_200)
+    trouble = explained(FEED, Evidence({"realtime_latest": killed}, (calls(1, None),)), NOW)
+    assert trouble.cause == (
+        "the run that began at 2026-11-20 10:44 New York did not come to its end: it was killed, or ended by hand,"
+        " with 1,200 calls left to make"
+    )
+    assert trouble.next_step == "see the log of that run of realtime_latest; the next one goes on from there"
+
+
 def test_hours_alone_are_explained_by_their_own_runs() -> None:
     hourly = replace(FEED, subjects=("hourly",))
     assert cause(Evidence({"realtime_latest": run()}), hourly) == "realtime_hourly never ran"

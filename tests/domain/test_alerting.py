@@ -105,7 +105,8 @@ def test_what_is_gone_recovers_once() -> None:
 def test_what_cannot_be_judged_because_the_market_is_closed_stays_as_it_is() -> None:
     closed = judgement(closed=[("polygon", "latest"), ("polygon", "hourly"), ("polygon", "quiet")])
     held = unjudged(closed)
-    assert {"feed_stale:polygon", "assets_left_out:polygon", "quiet_assets:polygon"} == held
+    runs = {"runs_stopped:realtime_latest", "runs_stopped:realtime_hourly"}
+    assert {"feed_stale:polygon", "assets_left_out:polygon", "quiet_assets:polygon"} | runs == held
     assert said([], [opened(FEED)], held=sorted(held)) == []
 
 
@@ -121,6 +122,16 @@ def test_a_stale_feed_covers_the_assets_that_it_leaves_out() -> None:
         ("assets_left_out:polygon", "opened"),
         ("feed_stale:polygon", "recovered"),
     ]
+
+
+def test_runs_that_stopped_cover_the_stale_feeds_of_every_vendor() -> None:
+    stopped = Trouble("runs_stopped", "realtime_latest", "warn", SINCE, ("latest",), 14.0, 4.0)
+    coins = replace(FEED, about="coingecko")
+    left_out = Trouble("assets_left_out", "polygon", "warn", SINCE, ("latest",), 14.0, 4.0, ("AAPL",))
+    assert said([FEED, coins, left_out, stopped]) == [(stopped.key, "opened")]
+    assert said([FEED, coins, stopped], [opened(FEED)]) == [(FEED.key, None), (stopped.key, "opened")]
+    assert said([coins], [opened(stopped)]) == [(coins.key, "opened"), (stopped.key, "recovered")]
+    assert stopped.key in unjudged(judgement(closed=[("polygon", "latest")]))
 
 
 @pytest.mark.fault("U23")

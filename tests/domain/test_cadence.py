@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from marketdata.domain.cadence import (
@@ -85,6 +85,7 @@ def test_a_month_that_has_no_tick_left_needs_no_pace(credits_left: int) -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 20_000), INSTANTS, st.booleans())
+@example(7, 1, 184, datetime(2026, 7, 27, 18, tzinfo=UTC), False)  # 150 minutes are left of the day, and 147 credits
 def test_no_cadence_spends_more_than_its_part_of_the_credits_and_none_shorter_would_do(
     calls: int, per_tick: int, credits_left: int, now: datetime, around_the_clock: bool
 ) -> None:
@@ -95,9 +96,8 @@ def test_no_cadence_spends_more_than_its_part_of_the_credits_and_none_shorter_wo
     spent = calls * rounds_left(cadence.minutes, now, around_the_clock=around_the_clock)
     assert spent <= CREDITS_USED * credits_left or cadence.minutes == longest
     assert cadence.parts * per_tick >= calls
-    if cadence.minutes > cadence.parts:
-        shorter = calls * rounds_left(cadence.minutes - 1, now, around_the_clock=around_the_clock)
-        assert shorter > int(CREDITS_USED * credits_left)
+    for minutes in range(cadence.parts, cadence.minutes):
+        assert calls * rounds_left(minutes, now, around_the_clock=around_the_clock) > int(CREDITS_USED * credits_left)
 
 
 @settings(max_examples=20)

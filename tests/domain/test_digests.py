@@ -125,7 +125,7 @@ def test_every_nan_is_the_same_figure() -> None:
 
 def test_of_two_bars_for_a_session_the_last_counts() -> None:
     one, other = bars({date(2026, 3, 2): (1.0, 1.0, 1)}), bars({date(2026, 3, 2): (2.0, 1.0, 1)})
-    both = DailyBars(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in DailyBars.__slots__))
+    both = DailyBars.joined([one, other])
     assert rows_of(both).tobytes() == rows_of(other).tobytes()
 
 

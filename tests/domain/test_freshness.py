@@ -47,7 +47,7 @@ def make_facts(now: datetime, assets: int = 3, coins: int = 0, **given: object) 
     just_now = [now - timedelta(seconds=20)] * count
     instants = {"created_at": [LONG_AGO] * count, "priced_at": just_now, "heard_at": just_now}
     instants |= {name: [None] * count for name in ("hour_at", "hour_fetched_at", "unwritten_at")}
-    flags = {"is_active": True, "is_due": True, "is_answered": False}
+    flags = {"is_active": True, "is_due": True, "is_answered": False, "is_unknown": False}
     feeds = given.pop("feeds", None) or tuple(replace(feed, heard_at=now - MINUTE) for feed in FEEDS)
     dues = daily_dues(now, LIMITS)
     columns = {name: column(given.pop(name, values)) for name, values in instants.items()}
@@ -193,6 +193,21 @@ def test_a_stock_that_never_had_a_price_is_no_alert_and_a_coin_is_one() -> None:
     heard = [None, NOON - MINUTE, NOON - MINUTE, None, NOON - MINUTE]
     found = stale_of(make_facts(NOON, 3, 2, heard_at=heard), NOON, "latest")
     assert [(stale.vendor, stale.symbols) for stale in found] == [("coingecko", ("C0",))]
+
+
+def test_a_stock_without_a_price_and_without_a_bar_is_left_out_after_two_sessions_and_never_the_feeds_trouble() -> None:
+    two_sessions_ago = NOON - timedelta(days=4)  # with a weekend between
+    for created, left_out in ((two_sessions_ago - MINUTE, ("S0",)), (two_sessions_ago + MINUTE, ())):
+        heard, given = [None, NOON - MINUTE], [created, LONG_AGO]
+        facts = make_facts(NOON, 2, heard_at=heard, priced_at=heard, created_at=given, is_unknown=[True, False])
+        found = judged(facts, NOON).stale
+        assert [(stale.subject, stale.scope, stale.symbols) for stale in found] == (
+            [("latest", "assets", left_out)] if left_out else []
+        )
+    (stale,) = judged(make_facts(NOON, 1, heard_at=[None], is_unknown=[True]), NOON).stale
+    assert (stale.subject, stale.scope) == ("latest", "assets"), "all that is known of the feed is that it answers"
+    with_bars = make_facts(NOON, 2, heard_at=heard, priced_at=heard, created_at=[LONG_AGO] * 2)
+    assert [stale.subject for stale in judged(with_bars, NOON).stale] == ["quiet"]
 
 
 def test_a_feed_none_of_whose_assets_ever_had_a_price_is_heard_of_by_its_answers() -> None:

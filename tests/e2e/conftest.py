@@ -20,7 +20,7 @@ from local.simulator.admin import SimulatorAdmin
 from local.stack import Stack
 
 DAG_ID = "historical_daily"
-RUN_SECONDS = 180.0
+RUN_SECONDS = 400.0
 
 _WIPE = """
     truncate marketdata.bar_daily, marketdata.bar_digest, marketdata.bar_revision, marketdata.coverage,
@@ -47,7 +47,26 @@ class Scheduler:
     vendor: SimulatorAdmin
     dsn: str
     redis_url: str
-    home: Path
+    stack: Stack
+
+    @property
+    def home(self) -> Path:
+        """Where its state and its logs are."""
+        return self.stack.home
+
+    def process(self) -> processes.Running:
+        """The scheduler's own process."""
+        (found,) = (each for each in self.stack.state.remembered().values() if each.name == "scheduler")
+        return found
+
+    def bring_up(self) -> None:
+        """Start the scheduler again after it was killed."""
+        killed, deadline = self.process(), time.monotonic() + RUN_SECONDS
+        while killed.alive():
+            assert time.monotonic() < deadline, "the scheduler lives"
+            time.sleep(0.05)
+        self.stack.up()
+        processes.guard(self.process(), signal.SIGTERM)
 
     def forget(self) -> None:
         """Nothing stored any more, nothing cached, and a vendor without faults."""
@@ -90,7 +109,7 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
             processes.guard(process, signal.SIGTERM)
         api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
         vendor = SimulatorAdmin(addresses.SIMULATOR_URL)
-        yield Scheduler(api, vendor, addresses.MARKETDATA_DSN, addresses.REDIS_URL, stack.home)
+        yield Scheduler(api, vendor, addresses.MARKETDATA_DSN, addresses.REDIS_URL, stack)
     finally:
         stack.down()
 

@@ -21,10 +21,10 @@ from local.airflow_api import AirflowApi
 from local.stack import Stack
 from tests.alerts.receivers import Webhook, webhook
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 120.0
+SECONDS = 300.0
 SLOW = """
 import time
 from pathlib import Path

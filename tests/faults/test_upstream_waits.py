@@ -34,7 +34,7 @@ def start_caller(upstream: Upstream, redis_url: str, count: int) -> subprocess.P
 def test_retry_after_stops_every_process_of_the_key_and_then_the_call_succeeds(redis_url: str) -> None:
     with Upstream([EMPTY] * 40 + [too_many(Retry_After="2"), EMPTY]) as upstream:
         callers = [start_caller(upstream, redis_url, 60) for _ in range(2)]
-        said = [caller.communicate(timeout=60)[0].split("\n")[:-1] for caller in callers]
+        said = [caller.communicate(timeout=120)[0].split("\n")[:-1] for caller in callers]
         arrivals = [asked.at for asked in upstream.asked]
     assert said == [["ok"] * 60] * 2
     assert len(arrivals) == 121

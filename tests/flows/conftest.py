@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import redis
 
 from marketdata.flows import fetch, history
 from marketdata.flows.request import HistoryRequest
@@ -18,6 +19,7 @@ from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.assets import load_assets
 from marketdata.storage.runs import RunReport
 from marketdata.storage.warehouse import Warehouse
+from tests.flows.passing_time import let_pass, wait_no_more
 
 if TYPE_CHECKING:
     from local.simulator.server import Addresses
@@ -44,9 +46,11 @@ class Desk:
     dsn: str
     set_clock: Callable[[datetime], None]
     now: datetime
+    redis: redis.Redis
 
     def at(self, now: datetime) -> None:
-        """Move both clocks: ours and the vendors'."""
+        """Move both clocks, ours and the vendors': pauses and open circuits pass with the time."""
+        let_pass(self.redis, max(0.0, (now - self.now).total_seconds()))
         self.now = now
         self.set_clock(now)
         self.simulator.admin.set_clock(now)
@@ -89,6 +93,12 @@ class Desk:
         return int(days)
 
 
+def end_pauses(client: redis.Redis) -> None:
+    """Let the pauses of all open circuits pass: the next request is the probe."""
+    for key in (*client.scan_iter("marketdata:quota:*:down"), *client.scan_iter("marketdata:quota:*:probe")):
+        client.delete(key)
+
+
 @pytest.fixture
 def make_desk(
     dsn: str, redis_url: str, simulator: Addresses, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +106,7 @@ def make_desk(
     """Build a desk for given plans; the default ones have no limits that matter."""
     monkeypatch.setenv("MARKETDATA_ALLOW_LOOPBACK", "1")
     opened: list[Any] = []
+    client = redis.Redis.from_url(redis_url)
 
     def build(
         polygon: str = "advanced",
@@ -127,13 +138,16 @@ def make_desk(
             dsn,
             lambda now: monkeypatch.setenv("MARKETDATA_NOW", now.isoformat()),
             SATURDAY_NOON,
+            client,
         )
         desk.at(SATURDAY_NOON)
+        wait_no_more(desk.services, client)
         return desk
 
     yield build
     for context in reversed(opened):
         context.__exit__(None, None, None)
+    client.close()
 
 
 @pytest.fixture

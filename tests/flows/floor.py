@@ -18,6 +18,7 @@ from marketdata.storage.runs import RunReport
 from marketdata.storage.watchlists import add_members, create_lists
 from tests.flows.conftest import Desk
 from tests.flows.office import new_york
+from tests.flows.passing_time import wait_no_more
 
 THURSDAY, FRIDAY, MONDAY = date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 23)
 OPEN = new_york(FRIDAY, 9, 30)
@@ -131,6 +132,7 @@ def open_floor(desk: Desk, redis_url: str, cache_url: str | None) -> Iterator[Fl
     connections = services.polygon.connection, services.coingecko.connection
     client = redis.Redis.from_url(redis_url)
     with client, connected(services.warehouse, *connections, cache_url, priority="realtime") as realtime_services:
+        wait_no_more(realtime_services, client)
         floor = Floor(desk, realtime_services, client)
         floor.activate(*(row[0] for row in desk.query("select symbol from asset order by 1")))
         desk.at(OPEN - MINUTE)

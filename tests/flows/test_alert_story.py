@@ -44,12 +44,9 @@ LABELLED = [
     (new_york(MONDAY, 12, 30), "worsened feed_stale:polygon"),
     (new_york(MONDAY, 12, 30), "recovered feed_stale:polygon"),
     # 13:00 to 13:10: nothing runs
-    (new_york(MONDAY, 13, 5), "opened feed_stale:coingecko"),
-    (new_york(MONDAY, 13, 5), "opened feed_stale:polygon"),
-    (new_york(MONDAY, 13, 10), "worsened feed_stale:coingecko"),
-    (new_york(MONDAY, 13, 10), "worsened feed_stale:polygon"),
-    (new_york(MONDAY, 13, 15), "recovered feed_stale:coingecko"),
-    (new_york(MONDAY, 13, 15), "recovered feed_stale:polygon"),
+    (new_york(MONDAY, 13, 5), "opened runs_stopped:realtime_latest"),
+    (new_york(MONDAY, 13, 10), "worsened runs_stopped:realtime_latest"),
+    (new_york(MONDAY, 13, 15), "recovered runs_stopped:realtime_latest"),
 ]
 
 

@@ -22,9 +22,10 @@ from marketdata.storage.calls import Stored
 from marketdata.storage.market_reader import MarketReader
 from marketdata.storage.price_cache import PriceCache
 from tests.faults.own_valkey import freeze, own_valkey
-from tests.flows.conftest import SATURDAY_NOON, Desk
+from tests.flows.conftest import ASSETS, SATURDAY_NOON, Desk
 from tests.flows.import_desk import HEADER, line, spec
 from tests.flows.office import Office
+from tests.flows.test_killed_worker import work
 from tests.storage.cached_prices import chart, hour
 
 STOCKS = ("AAPL", "GOOGL", "MSFT")
@@ -111,6 +112,41 @@ def test_a_reader_sees_a_correction_as_soon_as_it_is_stored(desk: Desk, dsn: str
         asked = reader.loads
         assert close("MSFT") == high
         assert reader.loads == asked, "nothing was dropped"
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.fault("R09")
+def test_after_a_kill_between_commit_and_cache_the_retry_shows_readers_the_new_bar(
+    make_desk: Callable[..., Desk], dsn: str, redis_url: str
+) -> None:
+    desk = make_desk(assets=[asset for asset in ASSETS if asset["symbol"] in STOCKS])
+    assert work(desk, redis_url, "load") == 0
+    with MarketReader.open(dsn, redis_url) as reader:
+
+        def close() -> float:
+            bars = {bar["date"]: bar["close"] for bar in msgspec.json.decode(reader.chart("AAPL", "MAX").bars)}
+            return float(bars[str(A_DAY_IN_NOVEMBER)])
+
+        before = close()
+        desk.simulator.admin.correct_bar("AAPL", A_DAY_IN_NOVEMBER, c=before + 0.01, h=before + 1)
+        assert work(desk, redis_url, "sunday", "1", crash_at="after_commit") == 137
+        assert desk.query("select close from bar_revision") == [(before,)]
+        assert close() == before, "the worker died before the cache knew"
+        ((run_id,),) = desk.query("select run_id from ingest_run where airflow_run_id = 'sunday'")
+        for batch in (0, 1, 2):
+            fetch.fetch_batch(desk.services, run_id, batch)
+        assert close() == before + 0.01
+
+
+def test_a_run_whose_batch_was_given_up_drops_what_it_had_written_when_it_closes(
+    desk: Desk, redis_url: str, front_end: PriceCache
+) -> None:
+    assert work(desk, redis_url, "killed", crash_at="after_commit") == 137
+    show(front_end)
+    report = history.close_run(desk.services, dag_id="historical_daily", airflow_run_id="killed")
+    assert report is not None
+    assert report.calls_pending > 0
+    assert len(shown(front_end)) == len(ALL) - 1
 
 
 def test_a_first_load_asks_the_cache_at_most_once_a_batch(desk: Desk, redis_url: str) -> None:
@@ -216,6 +252,32 @@ def test_an_import_takes_the_charts_of_what_it_wrote_and_hours_with_hourly_rows(
     show(front_end)
     run("the same again")
     assert shown(front_end) == list(ALL)
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.fault("R09")
+def test_an_import_that_goes_on_after_a_kill_drops_the_charts_of_the_parts_that_are_stored(
+    desk: Desk, front_end: PriceCache, tmp_path: Path
+) -> None:
+    rows = [line("AAPL", FRIDAY), line("MSFT", FRIDAY)]
+    (tmp_path / "prices.csv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+    for cache, left in ((None, list(ALL)), (front_end, ["GOOGL", "X:BTCUSD"])):  # the first one never came to the cache
+        show(front_end)
+        name = RunName("data_migration", "killed and tried again")
+        import_file(desk.services.warehouse, "prices.csv", spec(), base=tmp_path, name=name, now=desk.now, cache=cache)
+        assert shown(front_end) == left
+
+
+@pytest.mark.promise("P2")
+@pytest.mark.fault("R09")
+def test_a_sync_that_is_tried_again_drops_the_charts_of_all_that_it_may_have_written(
+    office: Office, front_end: PriceCache
+) -> None:
+    office.day(FRIDAY)
+    for run, left in (("first", list(ALL)), ("first", ["X:BTCUSD"]), ("second", list(ALL))):
+        show(front_end)
+        office.sync(run=run)
+        assert shown(front_end) == left, run
 
 
 @pytest.mark.fault("R09")

@@ -17,6 +17,7 @@ from marketdata.storage.alerts import add_silence
 from marketdata.storage.outbox import find_waiting
 from marketdata.storage.warehouse import Warehouse
 from tests.alerts.receivers import apprise_connection, free_port
+from tests.flows.conftest import ASSETS
 from tests.flows.floor import FRIDAY, MINUTE, Floor
 from tests.flows.office import new_york
 from tests.flows.tower import Tower, open_tower
@@ -60,15 +61,30 @@ def test_a_vendor_that_is_down_is_one_alert_within_two_watches_and_recovers(
     assert tower.go(NOON + 35 * MINUTE, NOON + 45 * MINUTE) == [f"recovered feed_stale:{vendor}"]
 
 
-def test_without_any_run_the_scheduler_is_the_likely_cause(tower: Tower) -> None:
-    tower.floor.desk.query("update ingest_run set opened_at = %(at)s returning 1", at=NOON - MINUTE)
-    tower.watch(NOON + 10 * MINUTE)
-    cause = "likely cause: no run of realtime_latest since 2026-11-20 11:59 New York: the scheduler or the DAG is down"
-    assert sorted(title.partition("] ")[2] for title in tower.hook.titles) == [
-        "latest prices of coingecko are stale",
-        "latest prices of polygon are stale",
+@pytest.mark.promise("P9")
+def test_without_any_run_the_scheduler_is_the_likely_cause_and_that_is_one_alert_for_all_vendors(tower: Tower) -> None:
+    tower.tick(NOON - MINUTE)
+    tower.go(NOON + 10 * MINUTE, NOON + 15 * MINUTE, ticks=False)
+    assert tower.hook.titles == ["[error] realtime_latest does not run: latest prices of all vendors are stale"]
+    text = tower.hook.got[0]["message"]
+    assert "likely cause: no run of realtime_latest since 2026-11-20 11:59 New York: the scheduler or the DAG" in text
+    assert "runbook: docs/runbooks/runs_stopped.md" in text
+    tower.floor.admin.add_fault("status", vendor="massive", status=503)
+    assert tower.go(NOON + 20 * MINUTE, NOON + 20 * MINUTE) == [
+        "opened feed_stale:polygon",
+        "recovered runs_stopped:realtime_latest",
     ]
-    assert all(cause in got["message"] for got in tower.hook.got)
+
+
+def test_without_any_run_a_single_vendors_feed_is_its_one_alert(
+    make_floor: Callable[..., Floor], redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coins = [asset for asset in ASSETS if asset["asset_class"] == "crypto"]
+    with open_tower(make_floor(assets=coins), redis_url, monkeypatch) as tower:
+        tower.tick(NOON - MINUTE)
+        tower.watch(NOON + 10 * MINUTE)
+        assert tower.hook.titles[0] == "[error] latest prices of coingecko are stale"
+        assert "no run of realtime_latest since" in tower.hook.got[0]["message"]
 
 
 def test_an_asset_that_the_vendor_does_not_name_is_told_apart_from_the_feed(tower: Tower) -> None:

@@ -84,3 +84,24 @@ def test_a_worker_killed_while_it_compares_is_taken_up_where_it_was(
     healed = {row[:2]: row for row in desk.rows()}
     assert {key for key, row in healed.items() if row != before[key]} == {("AAPL", day)}
     assert desk.query("select session, replaced_by_run_id from bar_revision") == [(day, run_id)]
+
+
+@pytest.mark.promise("P1")
+@pytest.mark.fault("A10")
+def test_after_a_reset_of_airflows_metadata_nothing_is_fetched_again_under_an_old_run_id_or_a_new_one(
+    make_desk: Callable[..., Desk], redis_url: str
+) -> None:
+    """What was asked and stored stands in our database: Airflow forgets its runs, and starts counting anew."""
+    desk = make_desk(assets=STOCKS)
+    assert work(desk, redis_url, "scheduled__2026-11-20", crash_at="after_commit") == 137
+    desk.simulator.admin.forget_requests()
+    healed = desk.run("1M", run="scheduled__2026-11-20")
+    assert (healed.state, healed.calls_done) == ("success", 3)
+    assert len(desk.simulator.admin.requests(vendor="massive")) == 2, "what the killed run had stored is there"
+    rows = desk.rows()
+    desk.simulator.admin.forget_requests()
+    for name in ("scheduled__2026-11-20", "scheduled__2026-11-20", "manual__2026-11-21"):
+        again = desk.run("1M", run=name)
+        assert (again.state, again.calls_failed, again.calls_pending) == ("success", 0, 0)
+    assert desk.simulator.admin.requests() == []
+    assert desk.rows() == rows

@@ -257,7 +257,8 @@ def test_every_new_price_is_published_once(floor: Floor) -> None:
         assert listener.get_message(timeout=5)["type"] == "subscribe"
         floor.tick(NOON)
         floor.tick(NOON)
+        floor.redis.publish("prices", "the end")
         published = []
-        while (message := listener.get_message(timeout=1)) is not None:
+        while (message := listener.get_message(timeout=30))["data"] not in {b"the end", "the end"}:
             published.append(message)
     assert len(published) == 2, "one for each vendor, and nothing for what is not new"

@@ -20,6 +20,7 @@ from marketdata.flows.services import Services, connected
 from marketdata.storage.runs import RunReport
 from tests.flows.floor import FRIDAY, MINUTE, Floor
 from tests.flows.office import new_york
+from tests.flows.passing_time import wait_no_more
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = new_york(FRIDAY, 12)
@@ -70,16 +71,16 @@ def test_a_tick_ends_inside_its_minute_though_both_vendors_hang(floor: Floor) ->
 def test_a_vendor_that_wants_us_to_wait_is_not_waited_for(floor: Floor, retry_after: int | None) -> None:
     wait = {} if retry_after is None else {"retry_after": retry_after}
     floor.admin.add_fault("status", vendor="massive", status=429, **wait)
-    started = time.monotonic()
+    waits = wait_no_more(floor.services, floor.redis)
     report = floor.tick(NOON)
-    assert time.monotonic() - started < 6
+    assert sum(waits) < 6
     assert (report.state, kinds(report), report.rate_limited > 0) == ("partial", ["rate_limited"], True)
     assert floor.price("X:BTCUSD") is not None
 
 
 @pytest.mark.fault("U01")
 def test_a_pause_that_the_vendor_wants_is_kept_by_the_next_tick_too(floor: Floor) -> None:
-    floor.admin.add_fault("status", vendor="massive", status=429, retry_after=30)
+    floor.admin.add_fault("status", vendor="massive", status=429, retry_after=90)
     floor.tick(NOON)
     floor.forget()
     assert kinds(floor.tick(NOON + MINUTE)) == ["rate_limited"]

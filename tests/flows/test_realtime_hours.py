@@ -91,6 +91,18 @@ def test_a_delayed_plan_makes_an_hour_final_when_its_answers_have_reached_its_en
     assert [hour["delayed"] for hour in cached] == [True, True]
 
 
+def test_an_hour_is_over_when_it_is_by_the_vendors_clock_and_by_ours(floor: Floor) -> None:
+    for ours, vendors, finals in (
+        (new_york(FRIDAY, 12, 25), new_york(FRIDAY, 12, 31), [True, True, False]),
+        (new_york(MONDAY, 1), new_york(FRIDAY, 12, 25), [True, True, False]),
+        (new_york(MONDAY, 1, 10), new_york(FRIDAY, 12, 31), [True, True, True]),
+    ):
+        floor.desk.at(ours)
+        floor.admin.set_clock(vendors)
+        floor.update_hours(None)
+        assert [hour[6] for hour in floor.hours_of("AAPL")][:3] == finals
+
+
 def test_hours_by_hand_at_night_are_those_of_the_last_session(floor: Floor) -> None:
     floor.desk.at(datetime(2026, 11, 22, 4, tzinfo=UTC))
     assert floor.update_hours(None).state == "success"
@@ -191,9 +203,31 @@ def test_a_stock_vendor_that_is_down_leaves_coins_their_hours(floor: Floor) -> N
     floor.tick(NOON - 10 * MINUTE)
     floor.admin.add_fault("status", vendor="massive", status=503)
     report = floor.tick_hours(NOON)
-    assert report.state == "failed", "no call was answered"
+    assert (report.state, report.inserted, len(report.failed_symbols)) == ("partial", 1, 3), "what was built counts"
     assert len(floor.hours_of("X:BTCUSD")) == 1
     assert floor.cached_hours("X:BTCUSD") is not None
+
+
+@pytest.mark.promise("P4")
+def test_a_tick_without_an_answer_and_without_a_price_to_build_from_is_failed(floor: Floor) -> None:
+    floor.admin.add_fault("status", vendor="massive", status=503)
+    report = floor.tick_hours(NOON)
+    assert (report.state, report.calls_done) == ("failed", 0)
+
+
+@pytest.mark.promise("P3")
+def test_hours_built_from_delayed_prices_are_known_since_they_were_built(
+    make_floor: MakeFloor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marketdata.flows.realtime.hours.MOST_SINGLE", 2)
+    floor = make_floor(polygon="starter")
+    floor.tick(new_york(FRIDAY, 10, 40))
+    floor.tick_hours(new_york(FRIDAY, 10, 40))
+    known = floor.desk.query("select distinct fetched_at, is_final from bar_hourly where source = 'polygon:minutes'")
+    assert known == [(floor.desk.now, False)], "what the prices tell ends at 10:25"
+    cached = floor.cached_hours("AAPL")
+    assert cached is not None
+    assert datetime.fromisoformat(cached[0]["as_of"]) == floor.desk.now
 
 
 @pytest.mark.promise("P7")

@@ -258,7 +258,7 @@ def test_a_symbol_outside_the_plan_is_refused_by_itself(simulator: Addresses) ->
 
 
 def test_a_whole_market_is_decoded_in_a_fraction_of_a_second() -> None:
-    """12,000 rows as the vendor sends them; the limit is generous, bench has the figure."""
+    """12,000 rows as the vendor sends them; the limit is generous, in seconds of this thread. Bench has the figure."""
     row = {
         "todaysChange": -3.45, "todaysChangePerc": -1.174, "updated": NANOSECONDS,
         "day": {"o": 286.25, "h": 299, "l": 285.85, "c": 289.07, "v": 125419718, "vw": 292.4257},
@@ -269,8 +269,8 @@ def test_a_whole_market_is_decoded_in_a_fraction_of_a_second() -> None:
     tickers = [f"T{number:05d}" for number in range(12_000)]
     body = msgspec.json.encode(snapshots(*({"ticker": ticker, **row} for ticker in tickers)))
     with Upstream([reply(body)]) as upstream:
-        started = time.perf_counter()
+        started = time.thread_time()
         answer = polygon(upstream).snapshot(tickers)
-        seconds = time.perf_counter() - started
+        seconds = time.thread_time() - started
     assert len(answer.data) == 12_000
-    assert seconds - answer.elapsed_ms / 1000 < 1.0
+    assert seconds < 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Upstream:
 
     scripts: list[Script] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -58,7 +60,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def pause(self, seconds: float) -> bool:
         """Wait inside a script; False when the test is over."""
@@ -73,6 +75,11 @@ class Upstream:
             threading.Thread(target=self._serve, args=(opened,), daemon=True).start()
 
     def _serve(self, opened: socket.socket) -> None:
+        if self.tls is not None:
+            try:
+                opened = self.tls.wrap_socket(opened, server_side=True)
+            except OSError:  # the client refused the certificate
+                return
         with opened:
             while asked := _read_request(opened):
                 with self._lock:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import make_conninfo
 
+from local import postgres, processes
 from local.airflow import POOLS, ROOT, SETTINGS, shared_settings
+from marketdata.storage.connection import connect
+from marketdata.storage.migrations import migrate
+from marketdata.storage.read_pool import MOST_SESSIONS
+from marketdata.storage.roles import Login, find_login
 
 SERVICES = {
     "timescaledb",
@@ -24,6 +36,10 @@ AIRFLOW = sorted(name for name in SERVICES if name.startswith("airflow-"))
 RUNNING = sorted(SERVICES - {"airflow-init"})
 SECRETS = {
     "POSTGRES_PASSWORD",
+    "MARKETDATA_OWNER_PASSWORD",
+    "MARKETDATA_APP_PASSWORD",
+    "MARKETDATA_READER_PASSWORD",
+    "AIRFLOW_DB_PASSWORD",
     "REDIS_PASSWORD",
     "AIRFLOW_ADMIN_PASSWORD",
     "AIRFLOW_FERNET_KEY",
@@ -31,6 +47,7 @@ SECRETS = {
     "AIRFLOW_JWT_SECRET",
     "POLYGON_API_KEY",
 }
+_ADDRESS = re.compile(r"//(?P<user>\w+):\$\{(?P<secret>\w+):[^}]+\}@timescaledb(:5432)?/(?P<database>\w+)$")
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
 
 
@@ -101,6 +118,68 @@ def test_redis_has_a_password_and_no_published_port(services: dict[str, dict[str
     command = services["redis"]["command"]
     assert command[command.index("--requirepass") + 1].startswith("${REDIS_PASSWORD:?")
     assert "ports" not in services["redis"]
+
+
+@pytest.mark.fault("S11")
+def test_only_the_database_knows_its_superuser_and_only_what_migrates_the_owner(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    def knowing(secret: str) -> set[str]:
+        return {name for name, service in services.items() if f"${{{secret}:" in str(service["environment"])}
+
+    assert knowing("POSTGRES_PASSWORD") == {"timescaledb"}
+    assert knowing("MARKETDATA_OWNER_PASSWORD") == {"timescaledb", "airflow-init"}
+    assert knowing("MARKETDATA_APP_PASSWORD") == {"timescaledb", *AIRFLOW}
+    assert "postgres:$" not in TEXT, "nobody logs in as the superuser"
+
+
+@pytest.mark.fault("S11")
+def test_each_login_of_the_services_is_made_with_the_role_that_it_needs(
+    services: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """The file that the first start of the container runs, on a server of ours, then the migration, flows and reads."""
+    passwords = {name: f"secret'{number}" for number, name in enumerate(sorted(SECRETS)) if name.endswith("_PASSWORD")}
+    server = postgres.start(tmp_path / "data", password="x" * 9, log=tmp_path / "log", settings=postgres.THROW_AWAY)
+    processes.guard(server.process, signal.SIGQUIT)
+    try:
+        owner = server.create_database("marketdata")
+        file = ROOT / "include" / "airflow" / "create_logins.sql"
+        psql = [postgres.find_bindir() / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--file={file}", owner]
+        subprocess.run(psql, env={**os.environ, **passwords}, check=True, capture_output=True)
+
+        def dsn(service: str, name: str) -> str:
+            found = _ADDRESS.search(services[service]["environment"][name])
+            assert found is not None
+            return make_conninfo(server.dsn(found["database"]), user=found["user"], password=passwords[found["secret"]])
+
+        assert migrate(dsn("airflow-init", "MARKETDATA_DSN"))[0] == "0001_assets"
+        for name in ("AIRFLOW_CONN_MARKETDATA_DB", "MARKETDATA_DSN"):
+            with connect(dsn("airflow-worker", name)) as connection:
+                assert find_login(connection) == Login("marketdata_flows", False, False, True, False)
+        with psycopg.connect(dsn("airflow-api-server", "AIRFLOW_CONN_MARKETDATA_READER")) as connection:
+            assert connection.execute("show default_transaction_read_only").fetchone() == ("on",)
+            assert connection.execute("select count(*) from marketdata.asset").fetchone() == (0,)
+        with psycopg.connect(dsn("airflow-scheduler", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")) as connection:
+            connection.execute("create table public.dag (id int)")
+    finally:
+        processes.stop([server.process])
+
+
+@pytest.mark.fault("D08")
+def test_all_who_may_be_connected_at_once_fit_into_the_server(services: dict[str, dict[str, Any]]) -> None:
+    """The sum of docs/deployment.md, made from what is set."""
+    slots = {name: int(pool["slots"]) for name, pool in json.loads(POOLS.read_text(encoding="utf-8")).items()}
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    for name, number in slots.items():
+        assert f"| pool `{name}` | {number}, one a slot |" in page
+    outside, closing = 6, 2
+    ours = sum(slots.values()) + outside + closing + MOST_SESSIONS
+    assert f"| **market data, together** | **{ours}** |" in page
+    airflow = 4 * (int(shared_settings()["AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE"]) + 10)
+    assert f", {airflow} together" in page
+    allowed = int(services["timescaledb"]["command"][-1].removeprefix("max_connections="))
+    for_superusers, workers, concurrency = 3, 3, 16
+    assert ours + airflow + workers * concurrency <= allowed - for_superusers
 
 
 @pytest.mark.fault("S10")

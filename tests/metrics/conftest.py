@@ -77,7 +77,7 @@ def receiver() -> Iterator[Receiver]:
     """A free UDP port that listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.settimeout(5)
+        listening.settimeout(30)
         yield Receiver(listening)
 
 

@@ -125,7 +125,7 @@ def test_opentelemetry_gets_the_tags_from_a_process_that_ends_at_once(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    subprocess.run([sys.executable, "-c", SENDER], check=True, timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", SENDER], check=True, timeout=120, capture_output=True)
     assert bodies
     points = {
         (metric.name, *sorted((tag.key, tag.value.string_value) for tag in point.attributes))

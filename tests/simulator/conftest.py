@@ -37,7 +37,7 @@ class Wire:
 
     def _get(self, url: str, headers: dict[str, str], query: dict[str, object]) -> requests.Response:
         named = {name.rstrip("_").replace("__", "."): str(value) for name, value in query.items()}
-        return self.session.get(url, headers=headers, params=named, timeout=10, allow_redirects=False)
+        return self.session.get(url, headers=headers, params=named, timeout=30, allow_redirects=False)
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,7 @@ def test_a_key_on_the_wrong_host_is_400_with_the_code_at_the_top(wire: Wire) -> 
         (400, 10010),
     ]
     assert "pro-api.coingecko.com" in pro_on_public.json()["status"]["error_message"]
-    no_key = requests.get(f"{wire.addresses.coingecko_pro_url}/ping", timeout=5)
+    no_key = requests.get(f"{wire.addresses.coingecko_pro_url}/ping", timeout=30)
     assert no_key.json()["status"]["error_code"] == 10002
 
 

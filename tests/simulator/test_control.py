@@ -63,13 +63,13 @@ def test_the_log_has_every_vendor_request_in_order_with_its_times(wire: Wire) ->
 def test_prepared_answers_are_the_same_bytes_and_still_pass_the_gate(wire: Wire) -> None:
     targets = [f"/massive{RANGE}?limit=50000", "/massive/v2/aggs/grouped/locale/us/market/stocks/2026-11-19"]
     headers = {"Authorization": "Bearer demo-polygon-basic"}
-    fresh = [requests.get(wire.addresses.base_url + target, headers=headers, timeout=5).content for target in targets]
+    fresh = [requests.get(wire.addresses.base_url + target, headers=headers, timeout=30).content for target in targets]
     assert wire.admin.prepare("demo-polygon-basic", targets)["answers"] == 2
-    served = [requests.get(wire.addresses.base_url + target, headers=headers, timeout=5).content for target in targets]
+    served = [requests.get(wire.addresses.base_url + target, headers=headers, timeout=30).content for target in targets]
     assert served == fresh
     assert [row.prepared for row in wire.admin.requests()] == [False, False, True, True]
     for status in (200, 429):
-        assert requests.get(wire.addresses.base_url + targets[0], headers=headers, timeout=5).status_code == status
+        assert requests.get(wire.addresses.base_url + targets[0], headers=headers, timeout=30).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_prepared_lists_and_charts_are_forgotten_too(
         key, header = ("demo-coingecko-demo", "x-cg-demo-api-key")
     wire.admin.prepare(key, [target])
     headers = {header: f"Bearer {key}" if header == "Authorization" else key}
-    stale = wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=5).json()
+    stale = wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=30).json()
     change(wire.admin)
-    assert wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=5).json() != stale
+    assert wire.session.get(wire.addresses.base_url + target, headers=headers, timeout=30).json() != stale
     assert [row.prepared for row in wire.admin.requests()] == [True, False]
 
 
@@ -127,8 +127,8 @@ def test_an_answer_that_the_plan_refuses_cannot_be_prepared(wire: Wire) -> None:
 def test_answers_are_compressed_on_request_and_the_connection_is_kept(wire: Wire) -> None:
     headers = {"Authorization": "Bearer demo-polygon-advanced"}
     url = wire.addresses.polygon_url + RANGE
-    packed = wire.session.get(url, headers=headers, timeout=5)
-    plain = wire.session.get(url, headers={**headers, "Accept-Encoding": "identity"}, timeout=5)
+    packed = wire.session.get(url, headers=headers, timeout=30)
+    plain = wire.session.get(url, headers={**headers, "Accept-Encoding": "identity"}, timeout=30)
     assert packed.headers["Content-Encoding"] == "gzip"
     assert packed.headers["Vary"] == "Accept-Encoding"
     assert "Content-Encoding" not in plain.headers
@@ -141,7 +141,7 @@ def test_an_endless_address_is_414(wire: Wire) -> None:
 
 
 def test_an_unknown_admin_route_is_an_error(wire: Wire) -> None:
-    answer = requests.get(f"{wire.addresses.base_url}/admin/nothing", timeout=5)
+    answer = requests.get(f"{wire.addresses.base_url}/admin/nothing", timeout=30)
     assert answer.status_code == 404
 
 
@@ -166,10 +166,10 @@ def test_the_program_says_where_it_listens_and_stops_on_sigterm(tmp_path: Path) 
         assert line == f"simulator listening on {addresses['base_url']}\n"
         assert addresses["pid"] == process.pid
         assert SimulatorAdmin(addresses["base_url"]).now() == NOW
-        assert requests.get(f"{addresses['coingecko_url']}/ping", timeout=5).status_code == 200
+        assert requests.get(f"{addresses['coingecko_url']}/ping", timeout=30).status_code == 200
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         if process.stdout is not None:
             process.stdout.close()
     assert process.returncode == 0

@@ -34,7 +34,7 @@ def test_one_page_of_many_can_fail(wire: Wire) -> None:
     wire.admin.add_fault("status", status=500, match="cursor=", after=1, times=1)
     statuses, url = [], f"{wire.addresses.polygon_url}{RANGE}?limit=3"
     for _ in range(3):
-        answer = requests.get(url, headers={"Authorization": "Bearer demo-polygon-advanced"}, timeout=5)
+        answer = requests.get(url, headers={"Authorization": "Bearer demo-polygon-advanced"}, timeout=30)
         statuses.append(answer.status_code)
         url = answer.json().get("next_url", url)
     assert statuses == [200, 200, 500]

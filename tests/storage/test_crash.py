@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 def _store_in_a_process(ledger: Ledger, crash_at: str) -> int:
     environment = {**os.environ, "MARKETDATA_CRASH_AT": crash_at, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
     command = [sys.executable, "-c", WRITER, ledger.dsn, str(ledger.run_id)]
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=60).returncode
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
 
 
 @pytest.mark.promise("P2")

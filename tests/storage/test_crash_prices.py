@@ -40,7 +40,7 @@ TABLES = {"prices": ("price_minute", "latest_price"), "hours": ("bar_hourly",)}
 def _store_in_a_process(ledger: Ledger, what: str, crash_at: str) -> int:
     environment = {**os.environ, "MARKETDATA_CRASH_AT": crash_at, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
     command = [sys.executable, "-c", WRITER, ledger.dsn, str(ledger.run_id), what]
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=60).returncode
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
 
 
 def _counts(ledger: Ledger, what: str) -> list[int]:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from psycopg.conninfo import make_conninfo
 
 from marketdata.storage.connection import connect
 from marketdata.storage.doctor import Finding, examine, judge_redis
 from tests.faults.own_valkey import own_valkey
 from tests.storage.ledger import Ledger
+from tests.storage.logins import as_app, as_reader
 
 
 def _findings(monkeypatch: pytest.MonkeyPatch, dsn: str | None, redis_url: str | None = None) -> dict[str, Finding]:
@@ -25,7 +27,7 @@ def _findings(monkeypatch: pytest.MonkeyPatch, dsn: str | None, redis_url: str |
 def test_all_is_well_on_a_migrated_database_with_assets_and_a_cache(
     ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    findings = _findings(monkeypatch, ledger.dsn, redis_url)
+    findings = _findings(monkeypatch, as_app(ledger.dsn), redis_url)
     assert {finding.health for finding in findings.values()} == {"ok"}, findings
     assert findings["assets"].found == "3 followed"
     assert findings["timescaledb"].found.startswith("none")
@@ -45,6 +47,40 @@ def test_an_address_that_is_not_set_says_how_to_set_it(monkeypatch: pytest.Monke
     assert (finding.health, finding.found) == ("failed", "MARKETDATA_DSN is not set")
 
 
+@pytest.mark.fault("S11")
+def test_it_says_with_which_login_it_looks_and_warns_of_one_that_could_drop_it_all(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = _findings(monkeypatch, dsn)["login"]
+    assert (finding.health, finding.found) == ("warning", "postgres, a superuser: more than flows need")
+    assert "marketdata_app" in finding.next_step
+    finding = _findings(monkeypatch, as_app(dsn))["login"]
+    assert (finding.health, finding.found) == ("ok", "marketdata_app_login, a member of marketdata_app")
+    reads = make_conninfo(as_reader(dsn), options="-c default_transaction_read_only=off")
+    assert _findings(monkeypatch, reads)["login"].found.endswith("a member of marketdata_reader: it cannot write")
+
+
+@pytest.mark.fault("S11")
+def test_a_login_that_may_not_do_what_flows_need_is_found_with_the_next_step(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = as_app(dsn)
+    with connect(dsn, autocommit=True) as connection:
+        connection.execute(f"revoke temporary on database {connection.info.dbname} from public")
+        finding = _findings(monkeypatch, login)["statements"]
+        assert (finding.health, finding.next_step) == (
+            "failed",
+            f"grant temporary on database {connection.info.dbname} to marketdata_app",
+        )
+        connection.execute("revoke marketdata_app from marketdata_app_login")
+        try:
+            findings = _findings(monkeypatch, login)
+        finally:
+            connection.execute("grant marketdata_app to marketdata_app_login")
+    assert findings["login"].health == "failed"
+    assert "schema" not in findings, "it may not look at it"
+
+
 @pytest.mark.fault("D13")
 def test_a_database_never_migrated_names_the_command(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     finding = _findings(monkeypatch, empty_dsn)["schema"]
@@ -55,7 +91,7 @@ def test_a_database_never_migrated_names_the_command(empty_dsn: str, monkeypatch
 @pytest.mark.parametrize(
     ("change", "column"),
     [
-        ("alter table bar_daily drop column vwap cascade", "vwap"),
+        ("alter table latest_price drop column previous_close cascade", "previous_close"),
         ("alter table coverage rename column verified to proven", "verified"),
     ],
 )

@@ -173,18 +173,14 @@ def test_a_feed_is_proven_by_its_answered_calls_or_where_hours_are_built_by_a_ru
         ),
         *(
             "insert into ingest_call (run_id, batch, vendor, kind, first, last, state, purpose, answered_at)"
-            f" values ({ledger.run_id}, 0, 'polygon', '{kind}', '2026-11-17', '2026-11-17', '{state}', 'realtime',"
+            f" values ({ledger.run_id}, 0, '{vendor}', '{kind}', '2026-11-17', '2026-11-17', '{state}', 'realtime',"
             f" '2026-11-17 {at}+00')"
-            for kind, state, at in (
-                ("snapshot", "done", "16:05"),
-                ("half_hours", "done", "15:50"),
-                ("half_hours", "failed", "16:00"),
+            for vendor, kind, state, at in (
+                ("polygon", "snapshot", "done", "16:05"),
+                ("polygon", "half_hours", "done", "15:50"),
+                ("polygon", "half_hours", "failed", "16:00"),
+                ("coingecko", "minute_prices", "done", "15:40"),
             )
-        ),
-        *(
-            "insert into ingest_run (dag_id, airflow_run_id, range_name, as_of, state, closed_at)"
-            f" values ('realtime_hourly', '{state}', '1D', '2026-11-17', '{state}', '2026-11-17 {at}+00')"
-            for state, at in (("success", "15:40"), ("failed", "16:00"))
         ),
     )
     heard = {(feed.vendor, feed.feed): feed.heard_at for feed in read(ledger).feeds}
@@ -193,6 +189,20 @@ def test_a_feed_is_proven_by_its_answered_calls_or_where_hours_are_built_by_a_ru
         ("polygon", "hourly"): datetime(2026, 11, 17, 15, 50, tzinfo=UTC),
         ("coingecko", "hourly"): datetime(2026, 11, 17, 15, 40, tzinfo=UTC),
     }
+
+
+def test_an_active_asset_is_unknown_until_it_has_a_price_or_a_daily_bar(ledger: Ledger) -> None:
+    watch(ledger, "A1", "A2", "A3")
+    change(
+        ledger,
+        price(1, "16:06"),
+        "insert into bar_daily (asset_id, session, close, is_final, source, fetched_at, run_id)"
+        f" values (2, '2026-11-16', 10, true, 'polygon', now(), {ledger.run_id})",
+    )
+    facts = read(ledger)
+    assert facts.symbols[facts.is_unknown].tolist() == ["A3"]
+    change(ledger, "delete from watchlist")
+    assert not read(ledger).is_unknown.any()
 
 
 @pytest.mark.promise("P9")

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from marketdata.domain.bars import Vendor
 from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.domain.prices import IntradayBars, no_intraday_bars
 from marketdata.storage.calls import CallFacts, QuarantineRow
 from marketdata.storage.connection import connect
 from marketdata.storage.hourly_bars import HourBar, StoredHours, build_hours, read_hours, store_hours
 from marketdata.storage.reference_calls import open_call
+from marketdata.storage.run_figures import count_calls
 from tests.storage.ledger import Ledger
 from tests.storage.ticks import FRIDAY, Tick, instant, store
 
@@ -80,12 +82,14 @@ def build(
     first: datetime = OPEN,
     last: datetime = CLOSE,
     anchor: datetime = OPEN,
-    source: str = "polygon:minutes",
+    seen_until: datetime | None = None,
+    vendor: Vendor = "polygon",
 ) -> StoredHours:
     """Build hours of the session."""
     return ledger.warehouse.transact(
-        build_hours, ledger.run_id, asset_ids, first=first, last=last, anchor=anchor, now=now, source=source
-    )
+        build_hours, ledger.run_id, asset_ids, first=first, last=last, anchor=anchor, now=now,
+        seen_until=seen_until or now, vendor=vendor,
+    )  # fmt: skip
 
 
 def trade(ledger: Ledger, prices: Mapping[datetime, float], asset_id: int = 1, volumes: Sequence[float] = ()) -> None:
@@ -219,6 +223,38 @@ def test_hours_are_built_from_minute_prices_and_anchored_at_the_open(ledger: Led
     assert {bar.fetched_at for bar in stored(ledger)} == {instant(15, 45)}
 
 
+def test_an_hour_of_a_delayed_plan_is_known_since_it_was_built_and_final_when_its_prices_reach_its_end(
+    ledger: Ledger,
+) -> None:
+    trade(ledger, {OPEN: 10.0})
+    for minute, is_final in ((40, False), (45, True)):
+        build(ledger, instant(15, minute), seen_until=instant(15, minute - 15))
+        assert [(bar.fetched_at, bar.is_final) for bar in stored(ledger)] == [(instant(15, 40), is_final)]
+
+
+def test_a_built_hour_is_never_known_before_the_answers_that_it_is_made_of(ledger: Ledger) -> None:
+    answered_at = instant(15, 40, 3)
+    store(ledger.warehouse, ledger.run_id, Tick(OPEN, {1: 10.0}, instant(14, 31)))
+    store(ledger.warehouse, ledger.run_id, Tick(instant(15, 29), {1: 11.0}, answered_at))
+    store(ledger.warehouse, ledger.run_id, Tick(instant(15, 31), {1: 12.0}, instant(15, 32)))
+    build(ledger, instant(15, 40))
+    assert {bar.fetched_at for bar in stored(ledger)} == {answered_at}, "the volume of the second counts from the first"
+
+
+def test_building_counts_as_a_call_that_asked_nobody_and_as_none_where_there_was_nothing_to_build(
+    ledger: Ledger,
+) -> None:
+    calls = "select kind, state, requests, received, inserted, unchanged from ingest_call where kind = 'minute_prices'"
+    build(ledger, instant(15, 40))
+    assert ledger.read(calls) == []
+    trade(ledger, {OPEN: 10.0})
+    build(ledger, instant(15, 40))
+    build(ledger, instant(15, 50))
+    assert ledger.read(calls) == [("minute_prices", "done", 0, 1, 1, 0), ("minute_prices", "done", 0, 1, 0, 1)]
+    made = ledger.warehouse.transact(count_calls, ledger.run_id)
+    assert [(call.status, call.calls) for call in made] == [("2xx", 1)], "of the vendor, for the price"
+
+
 def test_a_price_at_the_end_of_an_hour_is_its_close(ledger: Ledger) -> None:
     trade(ledger, {OPEN: 10.0, OPEN + HOUR: 11.0, CLOSE - 1 * SECOND: 12.0, CLOSE: 13.0, CLOSE + SECOND: 99.0})
     build(ledger, CLOSE + MINUTE)
@@ -283,8 +319,7 @@ def test_a_coins_hours_are_those_of_the_utc_clock(ledger: Ledger) -> None:
     midnight = instant(0)
     trade(ledger, {midnight: 1.0, midnight + 59 * MINUTE: 2.0, midnight + 61 * MINUTE: 3.0, instant(23, 59): 4.0})
     next_midnight = midnight + timedelta(days=1)
-    source = "coingecko:minutes"
-    build(ledger, instant(23, 59, 30), last=next_midnight, anchor=midnight, first=midnight, source=source)
+    build(ledger, instant(23, 59, 30), last=next_midnight, anchor=midnight, first=midnight, vendor="coingecko")
     assert [(bar.starts_at, bar.close, bar.is_final) for bar in stored(ledger)] == [
         (midnight, 2.0, True),
         (midnight + HOUR, 3.0, True),

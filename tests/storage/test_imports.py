@@ -13,7 +13,9 @@ from marketdata.domain.coverage import Span
 from marketdata.domain.import_rows import ImportRows
 from marketdata.storage import imports
 from marketdata.storage.calls import QuarantineRow
+from marketdata.storage.connection import Connection
 from marketdata.storage.imports import BarConflict, ImportPart, PartCall, PlannedPart
+from marketdata.storage.statements import statement
 from tests.storage.ledger import SEEN, WEEK, Ledger, answer, bars
 
 LATER = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -94,6 +96,28 @@ def test_a_vendors_bar_stays_whatever_an_import_says(ledger: Ledger) -> None:
     assert ledger.read("select held, conflicting from import_part") == [(1, 1)]
     ((warnings,),) = ledger.read("select warnings from ingest_call where vendor = 'import'")
     assert warnings == [f"conflict: A1 {FRIDAY} closes at 12.0 here, at 11.5 as polygon gave it; that bar stays"]
+
+
+@pytest.mark.promise("P3")
+@pytest.mark.parametrize("before", [None, 9.0], ids=["new", "imported before"])
+def test_an_hour_that_a_vendor_stores_after_the_judgement_stays(ledger: Ledger, before: float | None) -> None:
+    hour = ["2026-11-17T14:30"]
+    if before is not None:
+        store(ledger, part(rows({TUESDAY: before}, hours=hour)))
+    vendors = f"""insert into bar_hourly (asset_id, starts_at, fetched_at, run_id, close, is_final, source)
+        values (1, '{hour[0]}+00', now(), {ledger.run_id}, 11.5, true, 'polygon')"""
+
+    def store_late(connection: Connection) -> None:
+        judged = imports.judge_rows(connection, rows({TUESDAY: 10.0}, hours=hour))
+        assert judged.total("inserted" if before is None else "changed") == 1
+        connection.execute("delete from bar_hourly")
+        connection.execute(vendors)
+        values = {"at": LATER, "run_id": ledger.run_id, "source": "import:acme"}
+        connection.execute(statement("imports/store_hourly"), values)
+
+    ledger.warehouse.transact(store_late)
+    assert ledger.read("select close, source from bar_hourly") == [(11.5, "polygon")]
+    assert ledger.read("select * from bar_revision") == []
 
 
 def test_figures_that_only_one_side_gives_are_no_conflict(ledger: Ledger) -> None:

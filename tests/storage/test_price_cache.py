@@ -195,9 +195,10 @@ def test_what_is_new_is_published_once_and_what_only_was_seen_again_is_not(
         cache.put_prices([latest("AAPL", 1.0, fetched_at=NOON + 2 * MINUTE)])
         cache.put_prices([latest("AAPL", 3.0, at=NOON + MINUTE)], publish=False)
         cache.put_prices([latest("AAPL", 3.0, at=NOON + MINUTE)])
+        client.publish("prices", "null")  # what we send ourselves now ends it
         messages = []
-        while (message := listener.get_message(timeout=0.2)) is not None:
-            messages.append(json.loads(message["data"]))
+        while published := json.loads(listener.get_message(timeout=30)["data"]):
+            messages.append(published)
     entries = client.xrange("prices:recent")
     assert [[(one["symbol"], one["price"]) for one in message["prices"]] for message in messages] == [
         [("AAPL", 1.0), ("MSFT", 2.0)],

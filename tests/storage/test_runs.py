@@ -156,6 +156,10 @@ def test_a_dry_run_stays_one(ledger: Ledger) -> None:
     assert (report.state, report.assets, report.warnings) == ("dry_run", 3, ("3 calls, 1 minute",))
 
 
+def test_a_run_without_a_plan_stays_failed_however_often_it_is_closed(ledger: Ledger) -> None:
+    assert [_close(ledger).state for _ in range(3)] == ["failed"] * 3
+
+
 def test_closing_a_run_that_does_not_exist_says_so(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest, match="run 999"):
         ledger.warehouse.transact(runs.close_run, 999)

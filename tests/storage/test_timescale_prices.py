@@ -95,7 +95,8 @@ def test_the_close_of_the_session_before_is_found_in_a_compressed_chunk(timescal
 
 def test_hours_are_built_from_and_merged_into_compressed_chunks(timescale_ledger: Ledger, licence: str) -> None:
     ledger, opened = timescale_ledger, instant(13, 30, day=LONG_AGO)
-    session = {"first": opened, "anchor": opened, "last": opened + timedelta(hours=6.5), "source": "polygon:minutes"}
+    session = {"first": opened, "anchor": opened, "last": opened + timedelta(hours=6.5)}
+    session |= {"seen_until": instant(15), "vendor": "polygon"}
     for minutes, price in ((1, 10.0), (61, 11.0)):
         at = opened + minutes * MINUTE
         store(ledger.warehouse, ledger.run_id, tick(price, at, at))

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 import pytest
 import time_machine
-from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
+from airflow.timetables.base import DataInterval, TimeRestriction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.domain.sessions import NEW_YORK, is_session, session_close, session_open
 from marketdata.errors import ConfigurationError
 from marketdata.timetables import SessionTickTimetable
+from tests.timetables.scheduler import from_start, instant, next_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exchange_calendars import ExchangeCalendar
 
-ANY_TIME = TimeRestriction(earliest=None, latest=None, catchup=False)
 INSTANTS = st.datetimes(datetime(1990, 1, 5), datetime(2100, 12, 29)).map(pendulum.instance)  # noqa: DTZ001
 EVERY_MINUTE = SessionTickTimetable(minutes=1)
 WATCH = SessionTickTimetable(minutes=5, also_at=("17:45",))
@@ -38,22 +38,8 @@ TIMETABLES = [
 ]
 
 
-def instant(text: str) -> pendulum.DateTime:
-    return pendulum.instance(datetime.fromisoformat(text))
-
-
 def exact(text: str) -> DataInterval:
     return DataInterval.exact(instant(text))
-
-
-def between(start: str, latest: str) -> TimeRestriction:
-    return TimeRestriction(instant(start), instant(latest), catchup=True)
-
-
-def next_run(
-    timetable: SessionTickTimetable, restriction: TimeRestriction = ANY_TIME, last: DataInterval | None = None
-) -> DagRunInfo | None:
-    return timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
 
 
 def next_tick(timetable: SessionTickTimetable, last: DataInterval | None = None) -> pendulum.DateTime:
@@ -67,7 +53,7 @@ def next_tick(timetable: SessionTickTimetable, last: DataInterval | None = None)
 
 def ticks(timetable: SessionTickTimetable, start: str, latest: str) -> Iterator[datetime]:
     """All ticks between two instants, both inclusive, as Airflow would ask for them one after the other."""
-    restriction, last = between(start, latest), None
+    restriction, last = from_start(start, latest=latest), None
     while (run := next_run(timetable, restriction, last)) is not None:
         yield run.run_after
         last = run.data_interval

@@ -16,36 +16,18 @@ from hypothesis import strategies as st
 
 from marketdata.errors import ConfigurationError
 from marketdata.timetables import SundayTimetable
+from tests.timetables.scheduler import ANY_TIME, from_start, instant, next_run, some_next_run
 
-ANY_TIME = TimeRestriction(earliest=None, latest=None, catchup=False)
 INSTANTS = st.datetimes(datetime(1990, 1, 10), datetime(2100, 12, 25)).map(pendulum.instance)  # noqa: DTZ001
 INDEPENDENT_NEW_YORK = tz.gettz("America/New_York")
-
-
-def instant(text: str) -> pendulum.DateTime:
-    return pendulum.instance(datetime.fromisoformat(text))
-
-
-def from_start(start: str, *, latest: str | None = None, catchup: bool = True) -> TimeRestriction:
-    return TimeRestriction(instant(start), instant(latest) if latest else None, catchup)
-
-
-def next_run(restriction: TimeRestriction, last: DataInterval | None = None) -> DagRunInfo | None:
-    return SundayTimetable().next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
-
-
-def some_next_run(restriction: TimeRestriction, last: DataInterval | None = None) -> DagRunInfo:
-    run = next_run(restriction, last)
-    assert run is not None
-    assert run.data_interval is not None
-    return run
+SUNDAYS = SundayTimetable()
 
 
 def runs_between(start: str, latest: str) -> list[DagRunInfo]:
     """All runs with catchup on."""
     runs: list[DagRunInfo] = []
     last: DataInterval | None = None
-    while (run := next_run(from_start(start, latest=latest), last)) is not None:
+    while (run := next_run(SUNDAYS, from_start(start, latest=latest), last)) is not None:
         runs.append(run)
         last = run.data_interval
     return runs
@@ -95,16 +77,16 @@ def test_the_next_run_is_never_none_at_any_hour_of_a_year() -> None:
     with time_machine.travel(start, tick=False) as clock:
         for hour in range(0, 366 * 24, 5):
             clock.move_to(start + timedelta(hours=hour))
-            run = some_next_run(ANY_TIME)
-            following = some_next_run(ANY_TIME, run.data_interval)
+            run = some_next_run(SUNDAYS)
+            following = some_next_run(SUNDAYS, ANY_TIME, run.data_interval)
             assert run.run_after <= start + timedelta(hours=hour) < following.run_after
 
 
 @given(INSTANTS)
 def test_without_catchup_the_first_run_is_the_newest_sunday_due(now: pendulum.DateTime) -> None:
     with time_machine.travel(now, tick=False):
-        run = some_next_run(ANY_TIME)
-        following = some_next_run(ANY_TIME, run.data_interval)
+        run = some_next_run(SUNDAYS)
+        following = some_next_run(SUNDAYS, ANY_TIME, run.data_interval)
     assert run.run_after <= now < following.run_after
     assert run.logical_date is not None
     assert run.logical_date.weekday() == pendulum.SUNDAY
@@ -113,21 +95,21 @@ def test_without_catchup_the_first_run_is_the_newest_sunday_due(now: pendulum.Da
 
 @time_machine.travel("2026-11-25T12:00:00+00:00", tick=False)
 def test_after_a_long_stop_without_catchup_only_the_newest_due_sunday_runs() -> None:
-    stopped_after = some_next_run(from_start("2026-09-01T00:00:00+00:00")).data_interval
-    run = some_next_run(from_start("2020-01-01T00:00:00+00:00", catchup=False), stopped_after)
+    stopped_after = some_next_run(SUNDAYS, from_start("2026-09-01T00:00:00+00:00")).data_interval
+    run = some_next_run(SUNDAYS, from_start("2020-01-01T00:00:00+00:00", catchup=False), stopped_after)
     assert run.logical_date == instant("2026-11-22T00:00:00+00:00")
-    assert some_next_run(ANY_TIME, run.data_interval).logical_date == instant("2026-11-29T00:00:00+00:00")
+    assert some_next_run(SUNDAYS, ANY_TIME, run.data_interval).logical_date == instant("2026-11-29T00:00:00+00:00")
 
 
 @time_machine.travel("2026-11-22T06:59:59+00:00", tick=False)
 def test_a_run_is_not_due_one_second_early() -> None:
-    assert some_next_run(ANY_TIME).logical_date == instant("2026-11-15T00:00:00+00:00")
+    assert some_next_run(SUNDAYS).logical_date == instant("2026-11-15T00:00:00+00:00")
 
 
 def test_start_and_end_dates_are_inclusive() -> None:
     sunday = "2026-11-08T00:00:00+00:00"
-    assert some_next_run(from_start(sunday, latest=sunday)).logical_date == instant(sunday)
-    assert next_run(from_start("2026-11-08T00:00:01+00:00", latest=sunday)) is None
+    assert some_next_run(SUNDAYS, from_start(sunday, latest=sunday)).logical_date == instant(sunday)
+    assert next_run(SUNDAYS, from_start("2026-11-08T00:00:01+00:00", latest=sunday)) is None
 
 
 def test_the_sundays_of_a_backfill_are_those_between_its_dates_both_inclusive() -> None:
@@ -139,22 +121,23 @@ def test_the_sundays_of_a_backfill_are_those_between_its_dates_both_inclusive() 
 
 
 def test_with_catchup_and_nothing_to_start_from_there_is_no_run() -> None:
-    assert next_run(TimeRestriction(None, None, catchup=True)) is None
+    assert next_run(SUNDAYS, TimeRestriction(None, None, catchup=True)) is None
 
 
 @pytest.mark.fault("A07")
 def test_the_ends_of_the_calendar_raise_nothing() -> None:
-    assert some_next_run(from_start("1970-01-01T00:00:00+00:00")).logical_date == instant("1990-01-07T00:00:00+00:00")
-    last = some_next_run(from_start("2100-12-26T00:00:00+00:00")).data_interval
+    first = some_next_run(SUNDAYS, from_start("1970-01-01T00:00:00+00:00"))
+    assert first.logical_date == instant("1990-01-07T00:00:00+00:00")
+    last = some_next_run(SUNDAYS, from_start("2100-12-26T00:00:00+00:00")).data_interval
     assert last is not None
     assert last.start == instant("2100-12-26T00:00:00+00:00")
-    assert next_run(from_start("2026-01-01T00:00:00+00:00"), last) is None
-    assert next_run(from_start("2100-12-27T00:00:00+00:00")) is None
-    assert next_run(from_start("2101-01-01T00:00:00+00:00")) is None
+    assert next_run(SUNDAYS, from_start("2026-01-01T00:00:00+00:00"), last) is None
+    assert next_run(SUNDAYS, from_start("2100-12-27T00:00:00+00:00")) is None
+    assert next_run(SUNDAYS, from_start("2101-01-01T00:00:00+00:00")) is None
     with time_machine.travel("2101-06-01T00:00:00+00:00", tick=False):
-        assert some_next_run(ANY_TIME).logical_date == instant("2100-12-26T00:00:00+00:00")
+        assert some_next_run(SUNDAYS).logical_date == instant("2100-12-26T00:00:00+00:00")
     with time_machine.travel("1989-06-01T00:00:00+00:00", tick=False):
-        assert some_next_run(ANY_TIME).logical_date == instant("1990-01-07T00:00:00+00:00")
+        assert some_next_run(SUNDAYS).logical_date == instant("1990-01-07T00:00:00+00:00")
 
 
 @pytest.mark.parametrize(

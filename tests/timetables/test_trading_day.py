@@ -18,29 +18,11 @@ from hypothesis import strategies as st
 from marketdata.domain.sessions import NEW_YORK, is_session, sessions
 from marketdata.errors import ConfigurationError
 from marketdata.timetables import TradingDayTimetable
+from tests.timetables.scheduler import ANY_TIME, from_start, instant, next_run, some_next_run
 
 UTC = "UTC"
-ANY_TIME = TimeRestriction(earliest=None, latest=None, catchup=False)
 INSTANTS = st.datetimes(datetime(1990, 1, 5), datetime(2100, 12, 31)).map(pendulum.instance)  # noqa: DTZ001
-
-
-def instant(text: str) -> pendulum.DateTime:
-    return pendulum.instance(datetime.fromisoformat(text))
-
-
-def from_start(start: str, *, latest: str | None = None, catchup: bool = True) -> TimeRestriction:
-    return TimeRestriction(instant(start), instant(latest) if latest else None, catchup)
-
-
-def next_run(restriction: TimeRestriction, last: DataInterval | None = None, at: str = "16:30") -> DagRunInfo | None:
-    return TradingDayTimetable(at).next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
-
-
-def some_next_run(restriction: TimeRestriction, last: DataInterval | None = None, at: str = "16:30") -> DagRunInfo:
-    run = next_run(restriction, last, at)
-    assert run is not None
-    assert run.data_interval is not None
-    return run
+DAILY = TradingDayTimetable()
 
 
 def runs_from(start: str, count: int) -> list[DagRunInfo]:
@@ -48,7 +30,7 @@ def runs_from(start: str, count: int) -> list[DagRunInfo]:
     runs: list[DagRunInfo] = []
     last = None
     for _ in range(count):
-        runs.append(some_next_run(from_start(start), last))
+        runs.append(some_next_run(DAILY, from_start(start), last))
         last = runs[-1].data_interval
     return runs
 
@@ -67,7 +49,7 @@ def runs_from(start: str, count: int) -> list[DagRunInfo]:
 def test_a_session_runs_at_half_past_four_in_new_york_over_clock_changes_and_early_closes(
     session: str, run_after: str
 ) -> None:
-    run = some_next_run(from_start(f"{session}T00:00:00+00:00"))
+    run = some_next_run(DAILY, from_start(f"{session}T00:00:00+00:00"))
     assert run.run_after == instant(run_after)
     assert run.data_interval == DataInterval(instant(f"{session}T00:00:00+00:00"), instant(run_after))
     assert run.logical_date == instant(f"{session}T00:00:00+00:00")
@@ -93,15 +75,15 @@ def test_the_next_run_is_never_none_at_any_hour_of_a_year() -> None:
     with time_machine.travel(start, tick=False) as clock:
         for hour in range(0, 366 * 24, 3):
             clock.move_to(start + timedelta(hours=hour))
-            run = some_next_run(ANY_TIME)
-            following = some_next_run(ANY_TIME, run.data_interval)
+            run = some_next_run(DAILY)
+            following = some_next_run(DAILY, ANY_TIME, run.data_interval)
             assert run.run_after <= start + timedelta(hours=hour) < following.run_after
 
 
 @given(INSTANTS)
 def test_without_catchup_the_first_run_is_the_newest_one_due(now: pendulum.DateTime) -> None:
     with time_machine.travel(now, tick=False):
-        run = some_next_run(ANY_TIME)
+        run = some_next_run(DAILY)
     assert run.run_after <= now
     day = run.run_after.in_timezone("America/New_York").date() + timedelta(days=1)
     while datetime.combine(day, time(16, 30), NEW_YORK) <= now:
@@ -111,53 +93,53 @@ def test_without_catchup_the_first_run_is_the_newest_one_due(now: pendulum.DateT
 
 @time_machine.travel("2026-11-22T12:00:00+00:00", tick=False)
 def test_after_a_long_stop_without_catchup_only_the_newest_due_session_runs() -> None:
-    stopped_after = some_next_run(from_start("2026-10-01T00:00:00+00:00")).data_interval
-    run = some_next_run(from_start("2020-01-01T00:00:00+00:00", catchup=False), stopped_after)
+    stopped_after = some_next_run(DAILY, from_start("2026-10-01T00:00:00+00:00")).data_interval
+    run = some_next_run(DAILY, from_start("2020-01-01T00:00:00+00:00", catchup=False), stopped_after)
     assert run.logical_date == instant("2026-11-20T00:00:00+00:00")
-    assert some_next_run(ANY_TIME, run.data_interval).logical_date == instant("2026-11-23T00:00:00+00:00")
+    assert some_next_run(DAILY, ANY_TIME, run.data_interval).logical_date == instant("2026-11-23T00:00:00+00:00")
 
 
 @time_machine.travel("2026-11-22T12:00:00+00:00", tick=False)
 def test_after_a_long_stop_with_catchup_no_session_is_left_out() -> None:
-    stopped_after = some_next_run(from_start("2026-10-01T00:00:00+00:00")).data_interval
-    run = some_next_run(from_start("2020-01-01T00:00:00+00:00"), stopped_after)
+    stopped_after = some_next_run(DAILY, from_start("2026-10-01T00:00:00+00:00")).data_interval
+    run = some_next_run(DAILY, from_start("2020-01-01T00:00:00+00:00"), stopped_after)
     assert run.logical_date == instant("2026-10-02T00:00:00+00:00")
 
 
 @time_machine.travel("2026-11-20T21:29:59+00:00", tick=False)
 def test_a_run_is_not_due_one_second_early() -> None:
-    assert some_next_run(ANY_TIME).logical_date == instant("2026-11-19T00:00:00+00:00")
+    assert some_next_run(DAILY).logical_date == instant("2026-11-19T00:00:00+00:00")
 
 
 @time_machine.travel("2026-11-20T12:00:00+00:00", tick=False)
 def test_a_start_in_the_future_is_waited_for() -> None:
     for catchup in (True, False):
-        run = some_next_run(from_start("2026-12-24T00:00:01+00:00", catchup=catchup))
+        run = some_next_run(DAILY, from_start("2026-12-24T00:00:01+00:00", catchup=catchup))
         assert run.logical_date == instant("2026-12-28T00:00:00+00:00")
 
 
 def test_start_and_end_dates_are_inclusive() -> None:
     friday = "2026-11-06T00:00:00+00:00"
-    assert some_next_run(from_start(friday, latest=friday)).logical_date == instant(friday)
-    assert next_run(from_start("2026-11-06T00:00:01+00:00", latest=friday)) is None
-    thursday = some_next_run(from_start("2026-11-05T00:00:00+00:00")).data_interval
-    assert some_next_run(from_start("2026-11-01T00:00:00+00:00", latest=friday), thursday).logical_date == instant(
-        friday
-    )
+    assert some_next_run(DAILY, from_start(friday, latest=friday)).logical_date == instant(friday)
+    assert next_run(DAILY, from_start("2026-11-06T00:00:01+00:00", latest=friday)) is None
+    thursday = some_next_run(DAILY, from_start("2026-11-05T00:00:00+00:00")).data_interval
+    run = some_next_run(DAILY, from_start("2026-11-01T00:00:00+00:00", latest=friday), thursday)
+    assert run.logical_date == instant(friday)
 
 
 def test_with_catchup_and_nothing_to_start_from_there_is_no_run() -> None:
-    assert next_run(TimeRestriction(None, None, catchup=True)) is None
+    assert next_run(DAILY, TimeRestriction(None, None, catchup=True)) is None
 
 
 @pytest.mark.fault("A07")
 def test_the_ends_of_the_calendar_raise_nothing() -> None:
-    assert some_next_run(from_start("1970-01-01T00:00:00+00:00")).logical_date == instant("1990-01-02T00:00:00+00:00")
-    last = some_next_run(from_start("2100-12-31T00:00:00+00:00")).data_interval
-    assert next_run(from_start("2026-01-01T00:00:00+00:00"), last) is None
-    assert next_run(from_start("2101-01-01T00:00:00+00:00")) is None
+    first = some_next_run(DAILY, from_start("1970-01-01T00:00:00+00:00"))
+    assert first.logical_date == instant("1990-01-02T00:00:00+00:00")
+    last = some_next_run(DAILY, from_start("2100-12-31T00:00:00+00:00")).data_interval
+    assert next_run(DAILY, from_start("2026-01-01T00:00:00+00:00"), last) is None
+    assert next_run(DAILY, from_start("2101-01-01T00:00:00+00:00")) is None
     with time_machine.travel("2101-06-01T00:00:00+00:00", tick=False):
-        assert some_next_run(ANY_TIME).logical_date == instant("2100-12-31T00:00:00+00:00")
+        assert some_next_run(DAILY).logical_date == instant("2100-12-31T00:00:00+00:00")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +168,7 @@ def test_serialised_and_read_back_it_plans_the_same_runs(at: str) -> None:
     assert (copy.summary, copy.description) == (timetable.summary, timetable.description)
     restriction = from_start("2026-11-20T00:00:00+00:00")
     copied = copy.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
-    assert copied == some_next_run(restriction, at=at)
+    assert copied == some_next_run(TradingDayTimetable(at), restriction)
     assert copied.run_after.in_timezone("America/New_York").time() == time.fromisoformat(at)
 
 

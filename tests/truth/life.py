@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import psycopg
+import redis
 
 from local.simulator.admin import SimulatorAdmin
 from marketdata.domain.sessions import NEW_YORK, is_session
@@ -16,6 +17,7 @@ from marketdata.flows import fetch, history, reference
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
 from marketdata.storage.runs import RunReport
+from tests.flows.passing_time import let_pass
 from tests.truth.world import FIRST_DAY, LAST_DAY, Errands
 
 EVENING, SUNDAY_NIGHT = time(16, 30), time(2)
@@ -25,9 +27,13 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(slots=True)
 class Life:
-    """The flow on one database and one simulator. ``reports`` has each run by the day it ran on."""
+    """The flow on one database and one simulator. ``reports`` has each run by the day it ran on.
+
+    Nobody waits for real time: what the quota keeps for a while ends with the story's time.
+    """
 
     services: Services
+    cache: redis.Redis
     admin: SimulatorAdmin
     dsn: str
     errands: Errands
@@ -49,6 +55,7 @@ class Life:
 
     def move_to(self, instant: datetime) -> None:
         """Both clocks: ours and the vendors'."""
+        let_pass(self.cache, ONE_DAY.total_seconds())
         os.environ["MARKETDATA_NOW"] = instant.isoformat()
         self.admin.set_clock(instant)
 

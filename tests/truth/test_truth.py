@@ -16,6 +16,7 @@ from math import isclose
 from typing import Any
 
 import pytest
+import redis
 
 from local.postgres import PostgresServer
 from local.simulator.engine import Options
@@ -28,6 +29,7 @@ from marketdata.hooks.connection import VendorConnection
 from marketdata.storage.assets import load_assets
 from marketdata.storage.certificates import certify
 from marketdata.storage.warehouse import Warehouse
+from tests.flows.passing_time import wait_no_more
 from tests.truth import world
 from tests.truth.life import Life, days_of_life
 from tests.truth.world import COINS, CORRECTIONS, EXTRA_STOCKS, LAST_DAY, SEED, WINDOW_FIRST, Company, Errands
@@ -67,9 +69,12 @@ def life(postgres_server: PostgresServer, _migrated_template: str, _valkey_serve
                 [{"symbol": symbol, "asset_class": "crypto", "vendor_symbol": coin} for symbol, coin in COINS.items()],
             )
             world.tell(simulator.admin)
-            lived = Life(services, simulator.admin, dsn, Errands(simulator.admin, follow, KEY))
-            lived.live(days_of_life(every_day=EVERY_DAY))
-            yield lived
+            errands = Errands(simulator.admin, follow, KEY)
+            with redis.Redis.from_url(_valkey_server.url()) as cache:
+                lived = Life(services, cache, simulator.admin, dsn, errands)
+                wait_no_more(services, cache)
+                lived.live(days_of_life(every_day=EVERY_DAY))
+                yield lived
     postgres_server.drop_database(name)
 
 

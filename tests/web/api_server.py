@@ -15,8 +15,10 @@ from pathlib import Path
 import requests
 
 from local import processes
+from local.addresses import database_connection
 from local.airflow import Airflow, Secrets
 from local.airflow_api import AirflowApi
+from tests.storage.logins import as_reader
 from tests.web.market import Client
 
 
@@ -37,6 +39,7 @@ def started(home: Path, *, metadata: str, dsn: str, redis_url: str, now: datetim
     services = {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{name}" for name in passwords),
         "AIRFLOW_CONN_MARKETDATA_DB": dsn.replace("postgresql:", "postgres:", 1),
+        "AIRFLOW_CONN_MARKETDATA_READER": json.dumps(database_connection(as_reader(dsn))),
         "AIRFLOW_CONN_MARKETDATA_REDIS": redis_url,
         "MARKETDATA_NOW": now.isoformat(),
     }

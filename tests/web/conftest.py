@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -53,8 +54,11 @@ def api_server(
 
 
 @pytest.fixture
-def own_api_server(airflow_market: Market, airflow_metadata: str, tmp_path: Path) -> Iterator[ApiServer]:
-    """One more, to be stopped."""
+def own_api_server(
+    airflow_market: Market, airflow_metadata: str, api_server: ApiServer, tmp_path: Path
+) -> Iterator[ApiServer]:
+    """One more on the same metadata, to be stopped."""
+    shutil.copy(Path(api_server.environment["AIRFLOW_HOME"]) / "migrated", tmp_path)  # nothing is left to migrate
     with _on(airflow_market, airflow_metadata, tmp_path) as server:
         yield server
 

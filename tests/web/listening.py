@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import requests
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from marketdata.web.app import create_app
 from marketdata.web.lazy import MOUNTED_AT
 from marketdata.web.sources import Sources
 from tests.web.api_server import ApiServer
-from tests.web.market import FRIDAY
+from tests.web.market import FRIDAY, Market
 
 REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "PROPFIND"]
@@ -59,6 +59,15 @@ def test_a_token_that_is_none_is_refused(api_server: ApiServer, token: str) -> N
         assert answer.status_code in REFUSED
         if answer.headers["content-type"] == "application/json" and "what" in answer.json():
             assert set(answer.json()) == {"what", "why", "next"}
+
+
+@pytest.mark.fault("S11")
+def test_the_read_api_connects_as_the_reader(api_server: ApiServer, airflow_market: Market) -> None:
+    answer = api_server.logged_in["viewer"].get(f"{MOUNTED_AT}/api/assets/BRK.B/chart", params={"range": "7D"})
+    assert answer.json()["bars"]
+    sessions = "select distinct usename from pg_stat_activity where datname = current_database()"
+    ours = f"{sessions} and application_name = 'marketdata' and pid <> pg_backend_pid()"
+    assert ("marketdata_reader_login",) in airflow_market.execute(ours)
 
 
 @pytest.mark.parametrize("user", ["admin", "viewer"])

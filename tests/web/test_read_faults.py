@@ -128,9 +128,9 @@ def test_a_hung_cache_costs_a_quarter_of_a_second_once(dsn: str, own_valkey: val
         client.get(CHART)
         os.kill(own_valkey.process.pid, signal.SIGSTOP)
         started = time.monotonic()
-        for _ in range(10):
+        for _ in range(40):
             assert client.get(CHART).status_code == 200
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 40 * 0.25 / 2
         assert market.cache.counts.errors == 1
 
 
@@ -189,8 +189,7 @@ def test_a_database_that_is_away_is_not_waited_for_by_everybody() -> None:
         with pytest.raises(DatabaseUnavailable):
             pool.read(lambda connection: connection)
         tried.append(time.monotonic() - started)
-    assert tried[1] < 0.1
-    assert tried[2] < 0.1
+    assert max(tried[1:]) < tried[0] / 2
     pool.close()
 
 

@@ -113,16 +113,15 @@ def test_a_storm_of_prices_and_reconnects_loses_nothing_and_doubles_nothing(
     choice = random.Random(seed)  # noqa: S311 - a storm, not a secret
     symbols = ("AAPL", "BRK.B", "GSpJ")
     listeners = [listening(client), listening(client, "?symbols=BRK.B")]
-    is_over = threading.Event()
+    is_over, reconnects = threading.Event(), 0
 
     def rain() -> None:
-        for _ in range(400):
+        while ticker.count < 400 or reconnects <= 5:
             ticker.tick(*choice.sample(symbols, choice.randint(1, 3)))
         is_over.set()
 
     rainmaker = threading.Thread(target=rain)
     rainmaker.start()
-    reconnects = 0
     while not is_over.is_set():
         for listener in listeners:
             listener.stop()

@@ -11,26 +11,13 @@ with taken_back as (
 
 kept as (
     insert into bar_revision (
-        asset_id, interval, session, open, high, low, close, volume, volume_24h, vwap, trades, source, is_final,
-        first_seen_at, replaced_at, run_id, replaced_by_run_id
+        asset_id, first_seen_at, run_id, open, high, low, close, volume, volume_24h, vwap, trades, session, is_final, source,
+        interval, replaced_at, replaced_by_run_id
     )
     select
-        asset_id,
+        *, -- in the order of the table
         '1d',
-        session,
-        open,
-        high,
-        low,
-        close,
-        volume,
-        volume_24h,
-        vwap,
-        trades,
-        source,
-        is_final,
-        fetched_at,
         greatest(%(at)s::timestamptz, fetched_at),
-        run_id,
         %(run_id)s::bigint
     from taken_back
 ),

@@ -27,9 +27,7 @@ compared as materialized (
         s as staged,
         b as stored,
         b.asset_id is null as is_new,
-        (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
-        is distinct from
-        (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades) as is_different
+        d.is_different
     from staged_bar_daily as s
     left join bar_daily as b
         on
@@ -37,13 +35,16 @@ compared as materialized (
             and s.session = b.session
             and b.asset_id between %(lowest)s and %(highest)s
             and b.session between %(first)s::date and %(last)s::date
+    cross join lateral (
+        select (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
+            is distinct from
+            (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades) as is_different
+    ) as d
     where -- what stays as it is leaves here, before it costs two whole rows
         b.asset_id is null
         or (s.is_final and not b.is_final)
         or b.source <> s.source
-        or (b.open, b.high, b.low, b.close, b.volume, b.volume_24h, b.vwap, b.trades)
-        is distinct from
-        (s.open, s.high, s.low, s.close, s.volume, s.volume_24h, s.vwap, s.trades)
+        or d.is_different
 ),
 
 judged as materialized (
@@ -64,26 +65,13 @@ judged as materialized (
 
 revised as (
     insert into bar_revision (
-        asset_id, interval, session, open, high, low, close, volume, volume_24h, vwap, trades, source, is_final,
-        first_seen_at, replaced_at, run_id, replaced_by_run_id
+        asset_id, first_seen_at, run_id, open, high, low, close, volume, volume_24h, vwap, trades, session, is_final, source,
+        interval, replaced_at, replaced_by_run_id
     )
     select
-        (j.stored).asset_id,
+        (j.stored).*, -- in the order of the table
         '1d',
-        (j.stored).session,
-        (j.stored).open,
-        (j.stored).high,
-        (j.stored).low,
-        (j.stored).close,
-        (j.stored).volume,
-        (j.stored).volume_24h,
-        (j.stored).vwap,
-        (j.stored).trades,
-        (j.stored).source,
-        (j.stored).is_final,
-        (j.stored).fetched_at,
         (j.staged).fetched_at,
-        (j.stored).run_id,
         (j.staged).run_id
     from judged as j
     where not j.is_new and j.is_different and not j.is_outdated

@@ -2,26 +2,8 @@
 --      bar_daily_total_return do it, with what they leave out: when and from whom we have the raw bar.
 -- params: asset_id, first, last (sessions, inclusive), adjusted (none, splits or total-return), most (rows at most: the
 --         newest are kept).
--- grain: one row a bar, newest first. reads: bar_daily, split_factor (split), total_return_factor (dividend).
+-- grain: one row a bar, newest first. reads: bar_daily, adjustment_factor (split, dividend).
 -- used by: storage.charts
-with factor as (
-    select
-        first,
-        until,
-        factor as price_factor,
-        factor as share_factor
-    from split_factor
-    where %(adjusted)s::text = 'splits' and asset_id = %(asset_id)s::bigint
-    union all
-    select
-        first,
-        until,
-        factor as price_factor,
-        share_factor
-    from total_return_factor
-    where %(adjusted)s::text = 'total-return' and asset_id = %(asset_id)s::bigint
-)
-
 select
     b.session,
     b.open * coalesce(f.price_factor, 1) as open,
@@ -33,7 +15,8 @@ select
     b.source,
     b.is_final
 from bar_daily as b
-left join factor as f on b.session >= f.first and b.session < f.until
+left join adjustment_factor as f
+    on b.asset_id = f.asset_id and b.session >= f.first and b.session < f.until and f.adjusted = %(adjusted)s::text
 where b.asset_id = %(asset_id)s::bigint and b.session between %(first)s::date and %(last)s::date
 order by b.session desc
 limit %(most)s

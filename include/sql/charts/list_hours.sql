@@ -1,7 +1,7 @@
 -- why: the hours of the newest session that an asset has hours of, as a chart shows them: on today's share count, raw, or
 --      with later dividends worked in too. Most days that session is today, and the three are the same.
 -- params: asset_id, symbol, zone (time zone of its sessions), adjusted (none, splits or total-return).
--- grain: one row an hour, oldest first. reads: bar_hourly, split_factor (split), total_return_factor (dividend).
+-- grain: one row an hour, oldest first. reads: bar_hourly, adjustment_factor (split, dividend).
 -- used by: storage.charts
 with newest as (
     select (starts_at at time zone %(zone)s)::date as session
@@ -9,24 +9,6 @@ with newest as (
     where asset_id = %(asset_id)s::bigint
     order by starts_at desc
     limit 1
-),
-
-factor as (
-    select
-        first,
-        until,
-        factor as price_factor,
-        factor as share_factor
-    from split_factor
-    where %(adjusted)s::text = 'splits' and asset_id = %(asset_id)s::bigint
-    union all
-    select
-        first,
-        until,
-        factor as price_factor,
-        share_factor
-    from total_return_factor
-    where %(adjusted)s::text = 'total-return' and asset_id = %(asset_id)s::bigint
 )
 
 select
@@ -46,6 +28,7 @@ inner join bar_hourly as h
     on
         h.starts_at >= n.session::timestamp at time zone %(zone)s
         and h.starts_at < (n.session + 1)::timestamp at time zone %(zone)s
-left join factor as f on n.session >= f.first and n.session < f.until
+left join adjustment_factor as f
+    on h.asset_id = f.asset_id and n.session >= f.first and n.session < f.until and f.adjusted = %(adjusted)s::text
 where h.asset_id = %(asset_id)s::bigint
 order by h.starts_at

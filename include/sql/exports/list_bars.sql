@@ -3,8 +3,8 @@
 --      setting marketdata.now, as they are known today.
 -- params: asset_ids, first, last (sessions, inclusive), known_at (instant; infinity: the present versions), adjusted (none,
 --         splits or total-return), is_guarded (texts that a spreadsheet would take for a formula get a ' in front).
--- grain: one row a bar, by symbol and session. reads: bar_daily_as_of (bar_daily, bar_revision), asset, split_factor (split),
---        total_return_factor (dividend).
+-- grain: one row a bar, by symbol and session. reads: bar_daily_as_of (bar_daily, bar_revision), asset,
+--        adjustment_factor (split, dividend).
 -- used by: storage.exports
 with chosen as (
     select
@@ -15,23 +15,9 @@ with chosen as (
 ),
 
 factor as (
-    select
-        asset_id,
-        first,
-        until,
-        factor as price_factor,
-        factor as share_factor
-    from split_factor
-    where %(adjusted)s::text = 'splits' and asset_id = any(%(asset_ids)s::bigint [])
-    union all
-    select
-        asset_id,
-        first,
-        until,
-        factor as price_factor,
-        share_factor
-    from total_return_factor
-    where %(adjusted)s::text = 'total-return' and asset_id = any(%(asset_ids)s::bigint [])
+    select *
+    from adjustment_factor
+    where adjusted = %(adjusted)s::text and asset_id = any(%(asset_ids)s::bigint [])
 )
 
 select

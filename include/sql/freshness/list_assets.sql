@@ -4,7 +4,7 @@
 --         UTC day), stock_session and coin_session (what the daily run owes), due_at (when it was due).
 -- grain: one row an asset that is followed. Instants are microseconds since 1970, days are days since 1970; the smallest bigint
 --        where there is none, which numpy reads as "not a time".
--- reads: asset, watchlist_member, market_overview, latest_price, bar_hourly, price_minute, coverage, ingest_call, fetch_failure.
+-- reads: asset, watchlist_member, market_overview, latest_price, bar_daily, bar_hourly, price_minute, coverage, ingest_call, fetch_failure.
 -- used by: storage.freshness
 with watched as (
     select asset_id from watchlist_member
@@ -70,7 +70,9 @@ select
     coalesce(upper(c.verified + c.provisional) - 1 - date '1970-01-01', -9223372036854775808) as covered_to,
     a.is_due,
     a.vendor in (select k.vendor from answered as k where k.asset_id is null)
-    or a.asset_id in (select k.asset_id from answered as k where k.asset_id is not null) as is_answered
+    or a.asset_id in (select k.asset_id from answered as k where k.asset_id is not null) as is_answered,
+    a.is_active and p.asset_id is null
+    and not exists (select from bar_daily as d where d.asset_id = a.asset_id) as is_unknown
 from followed as a
 left join latest_price as p on a.asset_id = p.asset_id
 left join coverage as c on a.asset_id = c.asset_id and c.interval = '1d'

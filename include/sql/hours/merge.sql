@@ -55,25 +55,13 @@ judged as materialized (
 
 revised as (
     insert into bar_revision (
-        asset_id, interval, starts_at, open, high, low, close, volume, vwap, trades, source, is_final,
-        first_seen_at, replaced_at, run_id, replaced_by_run_id
+        asset_id, starts_at, first_seen_at, run_id, open, high, low, close, volume, vwap, trades, is_final, source,
+        interval, replaced_at, replaced_by_run_id
     )
     select
-        (j.stored).asset_id,
+        (j.stored).*, -- in the order of the table
         '1h',
-        (j.stored).starts_at,
-        (j.stored).open,
-        (j.stored).high,
-        (j.stored).low,
-        (j.stored).close,
-        (j.stored).volume,
-        (j.stored).vwap,
-        (j.stored).trades,
-        (j.stored).source,
-        (j.stored).is_final,
-        (j.stored).fetched_at,
         (j.staged).fetched_at,
-        (j.stored).run_id,
         (j.staged).run_id
     from judged as j
     where not j.is_new and j.is_different and not j.is_outdated and (j.stored).is_final

@@ -3,9 +3,11 @@
 --      A stock's volume is what its count of the session grew by since the hour before, or in the first hour since the last
 --      price before the open, or failing that since the hour's own first: added up, hours count no share twice. Null where the
 --      count is not given, or sank.
--- params: asset_ids, run_id, source, now; anchor (start of the first hour of the session), lowest (first instant that belongs to
---         the hours wanted), last (end of the session, inclusive), opened (nothing before it is the
---         session's).
+--      An hour is known since it was built, and not before the newest answer that it is made of: a tick of prices beside this
+--      one may have stored some since the clock was read.
+-- params: asset_ids, run_id, source, now (instant of building), seen_until (up to which the prices tell: earlier where the plan
+--         delays them); anchor (start of the first hour of the session), lowest (first instant that belongs to the hours
+--         wanted), last (end of the session, inclusive), opened (nothing before it is the session's).
 -- grain: one row an asset and hour with a price. reads: price_minute. writes: staged_bar_hourly.
 -- used by: storage.hourly_bars
 insert into staged_bar_hourly (
@@ -14,15 +16,15 @@ insert into staged_bar_hourly (
 select
     wanted.asset_id,
     h.starts_at,
-    %(now)s::timestamptz,
+    greatest(%(now)s::timestamptz, h.answered_at),
     %(run_id)s::bigint,
     h.open,
     h.high,
     h.low,
     h.close,
     case when h.growth >= 0 then h.growth end,
-    h.starts_at + interval '1 hour' <= %(now)s::timestamptz
-    or (h.starts_at + interval '1 hour' > %(last)s::timestamptz and %(last)s::timestamptz < %(now)s::timestamptz),
+    h.starts_at + interval '1 hour' <= %(seen_until)s::timestamptz
+    or (h.starts_at + interval '1 hour' > %(last)s::timestamptz and %(last)s::timestamptz < %(seen_until)s::timestamptz),
     %(source)s
 from unnest(%(asset_ids)s::bigint []) as wanted (asset_id)
 left join lateral (
@@ -47,10 +49,12 @@ cross join lateral (
             max(max(m.volume)) over (order by m.starts_at rows between unbounded preceding and 1 preceding),
             before.volume,
             min(m.volume)
-        ) as growth
+        ) as growth,
+        max(max(m.fetched_at)) over (order by m.starts_at) as answered_at
     from (
         select
             p.at,
+            p.fetched_at,
             p.price,
             p.volume,
             greatest(

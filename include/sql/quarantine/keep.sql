@@ -1,7 +1,7 @@
 -- why: a refused record is kept and explained (promise P7).
 -- params: call_id, at (instant of the answer), asset_ids, symbols, sessions, records (JSON), reasons (arrays of one length).
 -- grain: one row a record. writes: quarantine.
--- used by: storage.bar_writer, storage.imports, storage.reference_calls
+-- used by: storage.refusals
 insert into quarantine (call_id, asset_id, symbol, session, record, reason, received_at)
 select
     %(call_id)s::bigint,

@@ -1,4 +1,4 @@
--- why: which calls asked for a day of an asset, its own and those for the whole market.
+-- why: which calls asked for a day of an asset, its own and those for the whole market; not_made: its run is over and left it.
 -- params: asset_id, vendor, day. grain: one row a call, newest first, at most 20. reads: ingest_call, ingest_run.
 -- used by: storage.day_facts
 select
@@ -11,7 +11,7 @@ select
     c.symbol,
     c.first,
     c.last,
-    c.state,
+    case when c.state = 'pending' and r.state not in ('planned', 'running') then 'not_made' else c.state end as state,
     c.outcome,
     c.http_status,
     c.received,

@@ -1,11 +1,12 @@
 -- why: what is missing and why: what coverage leaves of the window is parted by the first reason that holds, in the order
---      of what stands in the way of the next try. (offset 0 keeps a step from being computed again in each later one.)
+--      of what stands in the way of the next try.
 -- params: asset_classes, vendors, firsts, lasts, todays (arrays of one length: each class with its vendor, its window,
 --         inclusive, and its day), asset_ids (null: all that are followed), probe_days (older knowledge of a key's history
 --         is found out anew).
 -- grain: one row a group of assets that miss the same days for the same reason; arrays of the first and last day of each
 --        stretch, days off included.
--- reads: asset, coverage, entitlement, quarantine, ingest_call, fetch_failure.
+-- reads: asset, coverage, entitlement, quarantine, ingest_call, ingest_run (a call that a closed run left is not planned),
+--        fetch_failure.
 -- used by: storage.questions
 with market as materialized (
     select m.*
@@ -73,7 +74,14 @@ asked as (
         range_agg(daterange(c.first, c.last, '[]')) filter (where c.state = 'pending') as planned
     from ingest_call as c
     where
-        (c.state = 'done' or (c.state = 'pending' and c.purpose = 'fill'))
+        (
+            c.state = 'done'
+            or (
+                c.state = 'pending'
+                and c.purpose = 'fill'
+                and c.run_id in (select r.run_id from ingest_run as r where r.state in ('planned', 'running'))
+            )
+        )
         and c.purpose in ('fill', 'verify')
         and (c.asset_id is null or c.asset_id in (select m.asset_id from missing as m))
     group by c.asset_id, c.vendor
@@ -109,57 +117,24 @@ parted as (
     left join asked as d on d.asset_id is null and m.vendor = d.vendor
     cross join lateral (
         select
-            m.days * coalesce(r.beyond, '{}') as clipped,
-            m.days - coalesce(r.beyond, '{}') as others
-        offset 0
-    ) as p1
-    cross join lateral (
-        select
-            p1.others * coalesce(q.days, '{}') as refused,
-            p1.others - coalesce(q.days, '{}') as others
-        offset 0
-    ) as p2
-    cross join lateral (
-        select
-            p2.others * coalesce(f.sessions, '{}') as failed,
-            p2.others - coalesce(f.sessions, '{}') as others
-        offset 0
-    ) as p3
-    cross join lateral (
-        select
-            p3.others * coalesce(g.sessions, '{}') as failed,
-            p3.others - coalesce(g.sessions, '{}') as others
-        offset 0
-    ) as p4
-    cross join lateral (
-        select
-            p4.others * m.provisional as provisional,
-            p4.others - m.provisional as others
-        offset 0
-    ) as p5
-    cross join lateral (
-        select
-            p5.others * (coalesce(c.planned, '{}') + coalesce(d.planned, '{}')) as planned,
-            p5.others - (coalesce(c.planned, '{}') + coalesce(d.planned, '{}')) as others
-        offset 0
-    ) as p6
-    cross join lateral (
-        select
-            p6.others * (coalesce(c.answered, '{}') + coalesce(d.answered, '{}')) as left_open,
-            p6.others - (coalesce(c.answered, '{}') + coalesce(d.answered, '{}')) as never_asked
-        offset 0
-    ) as p7
-    cross join lateral (
-        values
-        ('clipped', p1.clipped, null::text, null::bigint),
-        ('refused', p2.refused, q.reason, null),
-        ('failed', p3.failed, null, f.failure_id),
-        ('failed', p4.failed, null, g.failure_id),
-        ('provisional', p5.provisional, null, null),
-        ('planned', p6.planned, null, null),
-        ('left_open', p7.left_open, null, null),
-        ('never_asked', p7.never_asked, null, null)
-    ) as p (cause, days, reason, failure_id)
+            held.cause,
+            held.reason,
+            held.failure_id,
+            held.days - coalesce(
+                range_agg(held.days) over (order by held.place rows between unbounded preceding and 1 preceding), '{}'
+            ) as days
+        from (
+            values
+            (1, 'clipped', m.days * r.beyond, null::text, null::bigint),
+            (2, 'refused', m.days * q.days, q.reason, null),
+            (3, 'failed', m.days * f.sessions, null, f.failure_id),
+            (4, 'failed', m.days * g.sessions, null, g.failure_id),
+            (5, 'provisional', m.days * m.provisional, null, null),
+            (6, 'planned', m.days * (coalesce(c.planned, '{}') + coalesce(d.planned, '{}')), null, null),
+            (7, 'left_open', m.days * (coalesce(c.answered, '{}') + coalesce(d.answered, '{}')), null, null),
+            (8, 'never_asked', m.days, null, null)
+        ) as held (place, cause, days, reason, failure_id)
+    ) as p
     where not isempty(p.days)
 ),
 

@@ -1,9 +1,12 @@
 -- why: sum up a run and give its verdict. What is not published yet, or lies beyond the plan, is no failure; a run without a
---      plan is one.
--- params: run_id. grain: one row: the run as closed. reads: ingest_call. reads and writes: ingest_run.
+--      plan is one. Of a run that others close for it nobody knows what it still meant to do: never a success.
+-- params: run_id, left_open (whether others close it), is_over (whether it ended just now; else at its last sign of life).
+-- grain: one row: the run as closed. reads: ingest_call. reads and writes: ingest_run.
 -- used by: storage.runs
 with summed as (
     select
+        count(*) as calls,
+        max(finished_at) as seen_at,
         count(*) filter (where state = 'done') as done,
         count(*) filter (where state = 'failed') as failed,
         count(*) filter (where state = 'failed' and outcome in ('not_yet', 'beyond_history')) as excused,
@@ -40,7 +43,8 @@ update ingest_run as r
 set
     state = case
         when r.state = 'dry_run' then 'dry_run'
-        when r.state = 'planned' then 'failed'
+        when r.state = 'planned' or (r.state = 'failed' and s.calls = 0) then 'failed'
+        when %(left_open)s then case when s.done > 0 then 'partial' else 'failed' end
         when s.failed = s.excused and s.pending = 0 and s.quarantined = 0 then 'success'
         when s.done = 0 and s.excused = 0 then 'failed'
         else 'partial'
@@ -59,7 +63,8 @@ set
     rate_limited = s.rate_limited,
     verified = v.assets,
     differing = v.differing,
-    closed_at = greatest(clock_timestamp(), r.opened_at)
+    left_open = %(left_open)s,
+    closed_at = greatest(case when %(is_over)s then clock_timestamp() else s.seen_at end, r.opened_at)
 from summed as s
 cross join verified as v
 where r.run_id = %(run_id)s

@@ -12,5 +12,7 @@ set
     symbols = excluded.symbols,
     as_of = excluded.as_of,
     state = excluded.state,
-    closed_at = null
+    opened_at = excluded.opened_at,
+    closed_at = null,
+    left_open = false
 returning run_id

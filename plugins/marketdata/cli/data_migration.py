@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from marketdata import settings
-from marketdata.cli.output import PARTIAL, AsJson, counted, print_json, told
+from marketdata.cli.output import PARTIAL, AsJson, counted, print_json, quiet, run_name, told
 
 if TYPE_CHECKING:
     from marketdata.flows.imports.job import RunName
@@ -119,10 +117,10 @@ def _run(
     from marketdata.storage.price_cache import PriceCache
     from marketdata.storage.warehouse import Warehouse
 
-    with told(as_json), _quiet():
+    with told(as_json), quiet():
         database = settings.database_dsn()
         migrations = pending_migrations(database) if dry_run else migrate(database)
-        name = RunName(COMMAND_ID, f"cli__{settings.now():%Y-%m-%dT%H:%M:%S%z}__{token_hex(4)}")
+        name = RunName(COMMAND_ID, run_name(settings.now()))
         try:
             with (
                 closing(PriceCache(settings.redis_url())) as cache,
@@ -163,18 +161,6 @@ def _progress(*, hidden: bool) -> Iterator[Watch]:
             bar.update(task, description=doing, completed=done, total=of)
 
         yield watch
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No log lines between progress bar and tables."""
-    logger = logging.getLogger("marketdata")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _as_json(report: ImportReport) -> dict[str, object]:

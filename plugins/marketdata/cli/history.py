@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from marketdata import settings
-from marketdata.cli.output import FAILED, INTERRUPTED, PARTIAL, AsJson, counted, print_json, told
+from marketdata.cli.output import FAILED, INTERRUPTED, PARTIAL, AsJson, counted, print_json, quiet, run_name, told
 from marketdata.cli.progress import progress
 from marketdata.domain.ranges import RANGES
 
@@ -49,7 +44,7 @@ def plan(range_name: RangeName, symbols: Symbols = None, as_json: AsJson = False
     """
     from marketdata.flows.request import HistoryRequest
 
-    with told(as_json), _quiet():
+    with told(as_json), quiet():
         request = HistoryRequest.from_conf({"range": range_name, "symbols": symbols or [], "dry_run": True})
         from marketdata.flows.forecast import forecast
         from marketdata.flows.history import plan_run
@@ -57,7 +52,7 @@ def plan(range_name: RangeName, symbols: Symbols = None, as_json: AsJson = False
 
         with open_services() as services:
             now = settings.now()
-            planned = plan_run(services, request, dag_id=PLAN_ID, airflow_run_id=_run_name(now), as_of=now, now=now)
+            planned = plan_run(services, request, dag_id=PLAN_ID, airflow_run_id=run_name(now), as_of=now, now=now)
             coming = forecast(services, planned, request.symbols, now)
         if as_json:
             print_json({"range": range_name, "now": now, **asdict(coming), "warnings": planned.warnings})
@@ -74,7 +69,7 @@ def run_historical(range_name: RangeName, symbols: Symbols = None, as_json: AsJs
     """
     from marketdata.flows.request import HistoryRequest
 
-    with told(as_json), _quiet():
+    with told(as_json), quiet():
         request = HistoryRequest.from_conf({"range": range_name, "symbols": symbols or []})
         from marketdata.flows.services import open_services  # brings Airflow: after the request is known to be good
 
@@ -108,7 +103,7 @@ def _run(services: Services, request: HistoryRequest, as_json: bool) -> _Outcome
     from marketdata.flows.history import close_run, plan_run
 
     now = settings.now()
-    name = _run_name(now)
+    name = run_name(now)
     interrupted, refusal = False, None
     try:
         planned = plan_run(services, request, dag_id=DAG_ID, airflow_run_id=name, as_of=now, now=now)
@@ -118,23 +113,6 @@ def _run(services: Services, request: HistoryRequest, as_json: bool) -> _Outcome
         interrupted = True
     report = close_run(services, dag_id=DAG_ID, airflow_run_id=name)
     return _Outcome(report, interrupted, refusal)
-
-
-def _run_name(now: datetime) -> str:
-    """A name of its own for each run: repeated, the same command is another run, which asks for what is left."""
-    return f"cli__{now:%Y-%m-%dT%H:%M:%S%z}__{token_hex(4)}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No log lines between progress bar and tables: what they say of failures is in the report."""
-    logger = logging.getLogger("marketdata")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _print_forecast(coming: Forecast, range_name: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from secrets import token_hex
 from typing import Annotated
 
 import typer
@@ -31,6 +33,23 @@ def told(as_json: bool) -> Iterator[None]:
         else:
             Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines between progress bar and tables: what they say of failures is in the report."""
+    logger = logging.getLogger("marketdata")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def run_name(now: datetime) -> str:
+    """A name of its own for each run: repeated, the same command is another run, which asks for what is left."""
+    return f"cli__{now:%Y-%m-%dT%H:%M:%S%z}__{token_hex(4)}"
 
 
 def counted(number: int, what: str) -> str:

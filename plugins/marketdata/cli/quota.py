@@ -16,6 +16,8 @@ from marketdata.cli.output import AsJson, print_json, told
 if TYPE_CHECKING:
     from marketdata.flows.allowance import Allowance
 
+_FIELDS = ("vendor", "plan", "key_digest", "pause_seconds", "down_seconds")
+
 
 def quota(as_json: AsJson = False) -> None:
     """Show what may still be sent to each vendor, and what its plan was found to allow.
@@ -43,7 +45,7 @@ def _as_json(allowance: Allowance) -> dict[str, object]:
     said = problem and {"what": problem.what, "why": problem.why, "next_step": problem.next_step}
     left = {"credits_left": allowance.credits.left} if allowance.credits else {}
     windows = [{**asdict(window), "left": window.left} for window in allowance.windows]
-    fields = {name: getattr(allowance, name) for name in ("vendor", "plan", "key_digest", "pause_seconds")}
+    fields = {name: getattr(allowance, name) for name in _FIELDS}
     shared = {"is_shared": allowance.is_shared, "is_known": allowance.is_known}
     spent = asdict(allowance.credits) if allowance.credits else None
     known = [asdict(each) for each in allowance.known]
@@ -75,6 +77,8 @@ def _remarks(allowance: Allowance) -> list[str]:
     lines = []
     if allowance.pause_seconds:
         lines.append(f"the vendor asked for a pause: nothing is sent for {allowance.pause_seconds:.0f} s")
+    if allowance.down_seconds:
+        lines.append(f"it failed too often in a row: nothing but probes is sent for {allowance.down_seconds:.0f} s")
     if not allowance.is_shared:
         lines.append("Redis is away or not set: each process keeps to this share, and credits are not counted")
     elif not allowance.is_known:

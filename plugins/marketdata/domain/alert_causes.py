@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from itertools import chain
 
-from marketdata.domain.alerting import Trouble
+from marketdata.domain.alerting import Trouble, joined
 from marketdata.domain.sessions import NEW_YORK
 
 REALTIME_DAGS = ("realtime_latest", "realtime_hourly")
@@ -31,7 +32,10 @@ _NEXT_STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run of a DAG; ``closed_at`` None: it has no verdict. ``ended_at``: when any run of it last got one."""
+    """The newest run of a DAG; ``closed_at`` None: it has no verdict. ``ended_at``: when any run of it last got one.
+
+    ``left_open``: it was killed or ended by hand, and had ``calls_pending`` still to make.
+    """
 
     dag_id: str
     airflow_run_id: str
@@ -39,6 +43,8 @@ class LastRun:
     opened_at: datetime
     closed_at: datetime | None
     ended_at: datetime | None
+    left_open: bool = False
+    calls_pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,19 @@ def explained(trouble: Trouble, evidence: Evidence, now: datetime) -> Trouble:
     return replace(trouble, cause=cause, next_step=next_step)
 
 
+def stopped_runs(troubles: Sequence[Trouble], evidence: Evidence, now: datetime) -> list[Trouble]:
+    """What is ours and no vendor's: feeds of more than one vendor are stale, and no run of their DAG was started."""
+    unasked: dict[str, list[Trouble]] = {}
+    for trouble in troubles:
+        if trouble.kind == "feed_stale" and _without_run(dag_id := _dags_of(trouble)[0], evidence, now):
+            unasked.setdefault(dag_id, []).append(trouble)
+    return [
+        replace(reduce(joined, found), kind="runs_stopped", about=dag_id)
+        for dag_id, found in unasked.items()
+        if len(found) > 1
+    ]
+
+
 def other_troubles(evidence: Evidence, now: datetime) -> list[Trouble]:
     """What is wrong besides stale data: keys that the newest call saw rejected, and credits that run out."""
     return list(chain(_rejected_keys(evidence), _spent_credits(evidence, now)))
@@ -128,19 +147,26 @@ def _dags_of(trouble: Trouble) -> tuple[str, ...]:
 
 def _cause(dag_ids: Sequence[str], trouble: Trouble, evidence: Evidence, now: datetime) -> tuple[str, str]:
     """The first that holds: no run, a failing call, a run that hangs or asked nothing, answers that do not help."""
-    dag_id = dag_ids[0]
-    run = evidence.runs.get(dag_id)
-    if run is None:
-        return f"{dag_id} never ran", f"see that it is unpaused: airflow dags unpause {dag_id}"
-    if now - run.opened_at > _WITHOUT_RUN_FOR.get(dag_id, _WITHOUT_DAILY_RUN_FOR):
-        cause = f"no run of {dag_id} since {clock(run.opened_at)}: the scheduler or the DAG is down or paused"
-        return cause, f"see that the scheduler runs and that {dag_id} is unpaused"
+    stopped = _without_run(dag_ids[0], evidence, now)
+    if stopped is not None:
+        return stopped
     newest = _newest(calls for calls in evidence.calls if calls.vendor == trouble.about and calls.dag_id in dag_ids)
     if newest is not None and newest.is_failing and newest.failed_at is not None:
         away = "" if evidence.shared else "; Redis is away, so that each process keeps to a share of the quota"
         cause = f"calls fail, the last at {clock(newest.failed_at)}: {newest.kind}, {newest.message}{away}"
         return cause, _NEXT_STEPS.get(newest.kind, "see the log of the newest run").format(vendor=trouble.about)
-    return _cause_beyond_calls(run, newest, trouble, now)
+    return _cause_beyond_calls(evidence.runs[dag_ids[0]], newest, trouble, now)
+
+
+def _without_run(dag_id: str, evidence: Evidence, now: datetime) -> tuple[str, str] | None:
+    """Cause and next step where no run of a DAG was started for too long; else None."""
+    run = evidence.runs.get(dag_id)
+    if run is None:
+        return f"{dag_id} never ran", f"see that it is unpaused: airflow dags unpause {dag_id}"
+    if now - run.opened_at > _WITHOUT_RUN_FOR.get(dag_id, _WITHOUT_DAILY_RUN_FOR):
+        cause = f"no run of {dag_id} since {clock(run.opened_at)}: the scheduler or the DAG is down or paused"
+        return cause, f"see that the scheduler and its workers run and that {dag_id} is unpaused"
+    return None
 
 
 def _cause_beyond_calls(run: LastRun, newest: LastCalls | None, trouble: Trouble, now: datetime) -> tuple[str, str]:
@@ -149,6 +175,10 @@ def _cause_beyond_calls(run: LastRun, newest: LastCalls | None, trouble: Trouble
     if run.closed_at is None and now - run.opened_at > longest:
         cause = f"the run that began at {clock(run.opened_at)} has not ended: its worker hangs, waits or was killed"
         return cause, f"see the log of that run of {run.dag_id}"
+    if run.left_open:
+        cause = f"the run that began at {clock(run.opened_at)} did not come to its end: it was killed, or ended by hand"
+        left = f", with {run.calls_pending:,} calls left to make" if run.calls_pending else ""
+        return cause + left, f"see the log of that run of {run.dag_id}; the next one goes on from there"
     if newest is None or newest.answered_at is None:
         cause = (
             f"the newest run of {run.dag_id}, of {clock(run.opened_at)} ({run.state}), asked {trouble.about} nothing"

@@ -2,7 +2,7 @@
 
 A *trouble* is what a watch sees at one instant; an *alert* is kept from the first watch that sees it to the one that
 does not. One vendor's outage is one alert, whatever feeds and assets it stops: a rejected key covers its vendor's stale
-feed, and that covers the assets that it leaves out.
+feed, and that covers the assets that it leaves out. Where no run of ours asks any vendor, that is the one alert.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
+
+from marketdata.domain.bars import VENDOR_OF
 
 if TYPE_CHECKING:
     from marketdata.domain.freshness import Judgement
@@ -23,6 +25,7 @@ Kind = Literal[
     "daily_history_late",
     "key_rejected",
     "credits_used_up",
+    "runs_stopped",
     "run_late",
     "watch_blind",
 ]
@@ -39,6 +42,7 @@ _REMIND_AFTER_OTHERS = timedelta(hours=24)
 
 _FEED_KINDS: tuple[Kind, ...] = ("feed_stale", "assets_left_out", "quiet_assets")
 _COVERS: dict[str, tuple[Kind, ...]] = {
+    "runs_stopped": ("feed_stale",),
     "key_rejected": (*_FEED_KINDS, "daily_history_late"),
     "feed_stale": ("assets_left_out", "quiet_assets"),
 }
@@ -50,9 +54,13 @@ _KINDS_OF_SUBJECT: dict[str, tuple[Kind, ...]] = {
 }
 
 
+_DAG_OF = {"latest": "realtime_latest", "hourly": "realtime_hourly"}
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that is wrong now. ``about`` is a vendor, of ``run_late`` a DAG; the ``kind`` is its runbook's name.
+    """Something that is wrong now. ``about`` is a vendor, of ``runs_stopped`` and ``run_late`` a DAG; the ``kind`` is
+    its runbook's name.
 
     ``age_minutes`` is of trading time and ``limit_minutes`` the age from which it counts; None where it is not about
     age. ``subjects`` are ``latest``, ``hourly``, ``daily`` or ``quiet``; ``symbols`` house symbols, ascending.
@@ -166,14 +174,15 @@ def troubles_of(judgement: Judgement) -> list[Trouble]:
             tuple(stale.symbols),
         )
         known = grouped.get((kind, stale.vendor))
-        grouped[kind, stale.vendor] = seen if known is None else _joined(known, seen)
+        grouped[kind, stale.vendor] = seen if known is None else joined(known, seen)
     return list(grouped.values())
 
 
 def unjudged(judgement: Judgement) -> frozenset[str]:
     """The keys of which the judgement says nothing, because the market is closed: what is open of them stays open."""
-    closed = ((feed.subject, feed.vendor) for feed in judgement.feeds if feed.level == "closed")
-    return frozenset(f"{kind}:{vendor}" for subject, vendor in closed for kind in _KINDS_OF_SUBJECT[subject])
+    closed = [(feed.subject, feed.vendor) for feed in judgement.feeds if feed.level == "closed"]
+    runs = {f"runs_stopped:{_DAG_OF[subject]}" for subject, _ in closed if subject in _DAG_OF}
+    return frozenset(runs | {f"{kind}:{vendor}" for subject, vendor in closed for kind in _KINDS_OF_SUBJECT[subject]})
 
 
 def still_late(alerts: Iterable[OpenAlert], ended: Mapping[str, datetime]) -> frozenset[str]:
@@ -199,7 +208,7 @@ def changes(
     when the silence ends before the trouble does, it is told as new.
     """
     found = {trouble.key: trouble for trouble in troubles}
-    covered = {f"{kind}:{trouble.about}" for trouble in troubles for kind in _COVERS.get(trouble.kind, ())}
+    covered = {key for trouble in troubles for key in _covered_by(trouble)}
     known = {alert.alert_key: alert for alert in alerts}
     changed: list[Change] = []
     for key, trouble in found.items():
@@ -214,6 +223,23 @@ def changes(
             told = alert.told_level is not None and not any(silence.covers(key, now) for silence in silences)
             changed.append(Change(None, alert, "recovered" if told else None))
     return changed
+
+
+def joined(one: Trouble, other: Trouble) -> Trouble:
+    """Two troubles of one kind: the worse level, the greater age, all subjects and assets."""
+    worse = max(one, other, key=lambda trouble: (LEVELS.index(trouble.level), trouble.age_minutes or 0.0))
+    return replace(
+        worse,
+        since=min(one.since, other.since),
+        subjects=tuple(dict.fromkeys((*one.subjects, *other.subjects))),
+        symbols=tuple(sorted({*one.symbols, *other.symbols})),
+    )
+
+
+def _covered_by(trouble: Trouble) -> Iterable[str]:
+    """The keys of what a trouble explains; runs that stopped explain it of every vendor."""
+    vendors = set(VENDOR_OF.values()) if trouble.kind == "runs_stopped" else {trouble.about}
+    return (f"{kind}:{vendor}" for kind in _COVERS.get(trouble.kind, ()) for vendor in vendors)
 
 
 def _kept(trouble: Trouble, alert: OpenAlert, now: datetime, *, is_quiet: bool) -> Change:
@@ -239,14 +265,3 @@ def _kind_of(subject: str, scope: str) -> Kind:
     if subject in {"daily", "quiet"}:
         return "daily_history_late" if subject == "daily" else "quiet_assets"
     return "feed_stale" if scope == "feed" else "assets_left_out"
-
-
-def _joined(one: Trouble, other: Trouble) -> Trouble:
-    """Two troubles of one kind and vendor: the worse level, the greater age, all subjects and assets."""
-    worse = max(one, other, key=lambda trouble: (LEVELS.index(trouble.level), trouble.age_minutes or 0.0))
-    return replace(
-        worse,
-        since=min(one.since, other.since),
-        subjects=tuple(dict.fromkeys((*one.subjects, *other.subjects))),
-        symbols=tuple(sorted({*one.symbols, *other.symbols})),
-    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from marketdata.domain.columns import Columns
 
 AssetClass = Literal["stock", "etf", "crypto"]
 Vendor = Literal["polygon", "coingecko"]
@@ -32,15 +34,14 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DailyBars:
-    """Bars of any number of assets as columns of one length, in any order, duplicates allowed.
+class DailyBars(Columns):
+    """Bars of any number of assets, in any order, duplicates allowed.
 
-    ``symbols``: vendor symbols (object array of str). ``session``: datetime64[D]. Prices in US dollars, ``volume`` in
-    shares, ``volume_24h`` the rolling 24 h volume in US dollars at the close (crypto; never to be summed): float64 with
-    NaN for "not given". ``trades``: int64, -1 for "not given".
+    ``session``: datetime64[D]. Prices in US dollars, ``volume`` in shares, ``volume_24h`` the rolling 24 h volume in US
+    dollars at the close (crypto; never to be summed): float64 with NaN for "not given". ``trades``: int64, -1 for "not
+    given".
     """
 
-    symbols: NDArray[np.object_]
     session: NDArray[np.datetime64]
     open: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -50,13 +51,6 @@ class DailyBars:
     volume_24h: NDArray[np.float64]
     vwap: NDArray[np.float64]
     trades: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.session)
-
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The rows that a boolean mask or an index array picks, in that order."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def empty_daily_bars() -> DailyBars:

@@ -59,8 +59,7 @@ def choose_cadence(
         return Cadence(parts, parts)
     budget = int(credits_left * CREDITS_USED)
     days = _days_left(now, around_the_clock)
-    least = -(-calls * _rounds(days, 1) // max(1, budget))
-    minutes = max(parts, min(least, longest))
+    minutes = parts  # a day that has begun may hold fewer rounds than its length: no division tells where to begin
     while minutes < longest and calls * _rounds(days, minutes) > budget:
         minutes += 1
     return Cadence(minutes, parts)

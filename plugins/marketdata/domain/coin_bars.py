@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -18,7 +19,5 @@ def join_candles(candles: DailyBars, closes: DailyBars, *, settled_through: date
     volumes = dict(zip(closes.session.tolist(), closes.volume_24h.tolist(), strict=True))
     volume = [volumes.get(day, np.nan) for day in candles.session.tolist()]
     alone = ~np.isin(closes.session, candles.session) & (closes.session <= np.datetime64(settled_through, "D"))
-    rest = closes.take(alone)
-    joined = {name: np.concatenate([getattr(candles, name), getattr(rest, name)]) for name in DailyBars.__slots__}
-    joined["volume_24h"] = np.concatenate([np.array(volume, dtype=np.float64), rest.volume_24h])
-    return DailyBars(**joined)
+    with_volume = replace(candles, volume_24h=np.array(volume, dtype=np.float64))
+    return DailyBars.joined([with_volume, closes.take(alone)])

@@ -111,7 +111,8 @@ def judge_latest(market: Market) -> Verdict:
     """Whether the vendor is heard of, and which assets it leaves out while it is.
 
     An asset that it names without a price, because it has not traded yet today, is heard of. A stock that never had a
-    price leaves no trace of that: it counts as quiet, when its time has come.
+    price leaves no trace of that. It counts as quiet, when its time has come, or where it never had a daily bar either
+    as left out: the vendor does not know it, or not under this symbol.
     """
     feed = market.feed("latest")
     facts, chosen = market.facts, market.active
@@ -124,10 +125,12 @@ def judge_latest(market: Market) -> Verdict:
     allowance = 2.0 * (feed.cadence_minutes - 1)
     since = np.fmax(heard, created)
     ages = market.ages(since)
-    if market.vendor == "polygon":
-        ages[np.isnat(heard)] = 0
     last = market.last_heard(feed, heard, always=False)
-    return _verdict(market, "latest", market.limits.latest, allowance, last, since, ages)
+    due = None
+    if market.vendor == "polygon":
+        due = ~np.isnat(heard)
+        ages[~due & ~(facts.is_unknown[chosen] & (ages > market.limits.quiet.warn))] = 0
+    return _verdict(market, "latest", market.limits.latest, allowance, last, since, ages, due=due)
 
 
 def judge_quiet(market: Market, latest: Verdict) -> Verdict:
@@ -193,13 +196,13 @@ def _verdict(
         waits = age > warn or bool(over.any())
         return Verdict(market.feed_freshness(subject, "closed" if waits else "fresh", last), unheard=over)
     expected = len(over) if due is None else int(due.sum())
-    count = int(over.sum())
+    count = int(over.sum() if due is None else (over & due).sum())
     if age > warn:
         return _of_feed(market, subject, limit, allowance, last, age, last, np.ones(len(over), dtype=np.bool_))
     if count and (count == expected or (count >= _MANY and 2 * count >= expected)):
         start = since[over].max()
         return _of_feed(market, subject, limit, allowance, start, float(ages[over].min()), last, over)
-    if not named or not count:
+    if not named or not over.any():
         return Verdict(market.feed_freshness(subject, "fresh", last), unheard=np.zeros(len(over), dtype=np.bool_))
     level = limit.level(float(ages[over].max()), allowance)
     return _of_assets(market, subject, level, _exceeded(limit, level, allowance), last, since, ages, over)

@@ -54,7 +54,8 @@ class FreshnessFacts:
     start and answer of its newest hour of this session. ``unwritten_at``: own time of its first price of this session
     since that hour's end. ``covered_to``: last day (datetime64[D]) with a daily answer. ``is_due``: it can have a bar
     on its class's session of ``dues``. ``is_answered``: since its run was due, the vendor answered about that session
-    and settled nothing: it is not published yet, or nobody traded so far.
+    and settled nothing: it is not published yet, or nobody traded so far. ``is_unknown``: it is active, and neither a
+    price nor a daily bar of it was ever seen.
     """
 
     asset_ids: NDArray[np.int64]
@@ -70,6 +71,7 @@ class FreshnessFacts:
     covered_to: NDArray[np.datetime64]
     is_due: NDArray[np.bool_]
     is_answered: NDArray[np.bool_]
+    is_unknown: NDArray[np.bool_]
     feeds: tuple[FeedFacts, ...]
     dues: dict[Vendor, DailyDue]
 

@@ -46,6 +46,8 @@ class CallKind(StrEnum):
     MINUTE_BAR = "minute_bar"
     SIMPLE_PRICE = "simple_price"
     HALF_HOURS = "half_hours"
+    MINUTE_PRICES = "minute_prices"
+    """No request: hours are built from prices that are stored."""
 
 
 @dataclass(frozen=True, slots=True)

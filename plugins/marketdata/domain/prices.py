@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from marketdata.domain.columns import Columns
 
 Instants = NDArray[np.datetime64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prices:
-    """Present prices of any number of assets as columns of one length, in the vendor's order.
+class Prices(Columns):
+    """Present prices of any number of assets, in the vendor's order.
 
-    ``symbols``: vendor symbols (object array of str). ``at``: the vendor's own time of the price, datetime64[us] in
-    UTC. ``price`` in US dollars. ``volume``: shares traded so far in the session. ``volume_24h``: rolling 24 h volume
-    in US dollars (crypto; never to be summed). NaN for "not given". A price of NaN, its time then mostly NaT, stands
-    for an asset that the vendor names and has no price of now; one that it does not name has no row.
+    ``at``: the vendor's own time of the price, datetime64[us] in UTC. ``price`` in US dollars. ``volume``: shares
+    traded so far in the session. ``volume_24h``: rolling 24 h volume in US dollars (crypto; never to be summed). NaN
+    for "not given". A price of NaN, its time then mostly NaT, stands for an asset that the vendor names and has no
+    price of now; one that it does not name has no row.
     """
 
-    symbols: NDArray[np.object_]
     at: Instants
     price: NDArray[np.float64]
     volume: NDArray[np.float64]
     volume_24h: NDArray[np.float64]
 
-    def __len__(self) -> int:
-        return len(self.symbols)
-
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The rows that a boolean mask or an index array picks, in that order."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class IntradayBars:
-    """Bars shorter than a day, as columns of one length, in any order.
+class IntradayBars(Columns):
+    """Bars shorter than a day, in any order.
 
-    ``symbols``: vendor symbols (object array of str). ``starts``: start of the bar, datetime64[us] in UTC. Prices in US
-    dollars, ``volume`` in shares: float64 with NaN for "not given". ``trades``: int64, -1 for "not given".
+    ``starts``: start of the bar, datetime64[us] in UTC. Prices in US dollars, ``volume`` in shares: float64 with NaN
+    for "not given". ``trades``: int64, -1 for "not given".
     """
 
-    symbols: NDArray[np.object_]
     starts: Instants
     open: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -52,13 +44,6 @@ class IntradayBars:
     volume: NDArray[np.float64]
     vwap: NDArray[np.float64]
     trades: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The rows that a boolean mask or an index array picks, in that order."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def no_prices() -> Prices:

@@ -38,6 +38,9 @@ class Reason(StrEnum):
     BAD_TRADES = "number of trades is negative"
 
 
+_OTHER_DAYS = frozenset({Reason.IN_FUTURE, Reason.NOT_ASKED, Reason.NO_SESSION})
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Row ``index`` of the checked bars must not be stored."""
@@ -67,6 +70,11 @@ class Checked:
     refused: tuple[Refusal, ...]
     duplicates: int
     conflicts: tuple[Conflict, ...]
+
+    @property
+    def tells_days(self) -> bool:
+        """Whether every row bears a day that it can be of, and no day two: else a day without one may not lack it."""
+        return not self.conflicts and not any(refusal.reason in _OTHER_DAYS for refusal in self.refused)
 
 
 def check_daily(bars: DailyBars, *, asset_class: AssetClass, asked: Span, seen_at: datetime) -> Checked:

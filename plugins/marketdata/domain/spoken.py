@@ -99,6 +99,8 @@ def names(subject: Subject, day: date) -> list[str]:
 def _came_of(made: LedgerCall) -> str:
     if made.state == "pending":
         return "not made yet"
+    if made.state == "not_made":
+        return "never made, its run is over"
     if made.state == "done":
         return "nothing came" if not made.received else f"{made.received:,} record{'' if made.received == 1 else 's'}"
     return f"failed, {made.outcome}"

@@ -83,6 +83,7 @@ class Allowance:
     windows: tuple[Window, ...] = ()
     credits: Credits | None = None
     pause_seconds: float = 0.0
+    down_seconds: float = 0.0
     is_shared: bool = False
     is_known: bool = False
     known: tuple[Known, ...] = ()
@@ -122,6 +123,7 @@ def _allowance(warehouse: Warehouse, connection: VendorConnection, redis_url: st
         if month is None or use.credits is None
         else Credits(month, use.credits, month - int(month * (1 - connection.realtime_share))),
         pause_seconds=use.pause,
+        down_seconds=use.down,
         is_shared=is_shared,
         is_known=use.is_known,
         known=tuple(_known(entitlement, on) for entitlement in found.values()),

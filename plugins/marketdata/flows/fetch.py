@@ -31,7 +31,7 @@ from marketdata.flows.comparing import compare
 from marketdata.flows.reading import read_market_day, read_single
 from marketdata.flows.services import Services
 from marketdata.flows.silence import Reach, answered_part, reach_of
-from marketdata.flows.stale_charts import StaleCharts
+from marketdata.flows.stale_charts import StaleCharts, drop_left_behind
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.polygon import GROUPED, RANGE
 from marketdata.storage import runs
@@ -63,6 +63,7 @@ def fetch_batch(
     counts = dict.fromkeys(_COUNTERS, 0)
     rejected: set[str] = set()
     pending = services.warehouse.transact(runs.pending_calls, run_id, batch)
+    drop_left_behind(services, run_id, batch)
     with StaleCharts(services) as stale:
         for call in pending:
             if call.vendor in rejected:
@@ -161,7 +162,7 @@ def _ask_market_day(services: Services, call: Call) -> DailyAnswer:
     crash_point("after_fetch")
     received = len(answer.data)
     if not received:
-        raise _empty_market(call, is_settled("stock", session, answer.received_at))
+        raise _empty_market(call, is_settled("stock", session, answer.seen_until))
     before = services.warehouse.transact(rows_of_last_market_day, session)
     is_complete = before is None or received >= _COMPLETE_SHARE * before
     warnings = () if is_complete else (f"market day with {received} rows after one with {before}: no absence proven",)

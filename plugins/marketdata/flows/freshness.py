@@ -19,6 +19,7 @@ from marketdata.domain.alert_causes import (
     Evidence,
     explained,
     other_troubles,
+    stopped_runs,
 )
 from marketdata.domain.alert_texts import title_of
 from marketdata.domain.alerting import Change, troubles_of, unjudged
@@ -70,7 +71,7 @@ def watch(warehouse: Warehouse, *, deliver: Deliver, now: datetime) -> WatchRepo
     troubles = [explained(trouble, evidence, now) for trouble in troubles_of(judgement)]
     changed = warehouse.transact(
         update_alerts,
-        [*troubles, *other_troubles(evidence, now)],
+        [*troubles, *stopped_runs(troubles, evidence, now), *other_troubles(evidence, now)],
         held=unjudged(judgement),
         ended={**evidence.ended, WATCH_DAG: now},
         now=now,

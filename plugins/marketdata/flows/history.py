@@ -20,6 +20,7 @@ from marketdata.domain.sessions import expected_through, new_york_date, today
 from marketdata.flows.probing import with_probe
 from marketdata.flows.request import HistoryRequest
 from marketdata.flows.services import Services
+from marketdata.flows.stale_charts import drop_left_behind
 from marketdata.flows.verification import plan_verification, requests_within
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.polygon import PolygonHook
@@ -148,6 +149,8 @@ def close_run(services: Services, *, dag_id: str, airflow_run_id: str) -> RunRep
         log.error("no run was opened dag_id=%s airflow_run_id=%s: see the log of the plan", dag_id, airflow_run_id)
         return None
     report = services.warehouse.transact(runs.close_run, run_id)
+    if report.calls_pending:  # a batch was given up, maybe killed between a commit and dropping its charts
+        drop_left_behind(services, run_id)
     for failed in report.failed_symbols:
         log.error("failed symbol=%s kind=%s %s", failed.symbol, failed.kind, failed.message)
     for warning in report.warnings:

@@ -6,7 +6,7 @@ What to ask next depends on the answers before, so nothing is planned; the calls
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Generic, TypeVar
@@ -14,10 +14,11 @@ from typing import Generic, TypeVar
 from marketdata.domain.planner import CallKind, PlannedCall, Purpose
 from marketdata.errors import KeyRejected, NotEntitled, RateLimited, VendorError
 from marketdata.flows.entitled import Capability
+from marketdata.flows.facts import facts_of
 from marketdata.flows.services import Services
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.quota import rates_of
-from marketdata.storage.calls import Call, CallFacts
+from marketdata.storage.calls import Call
 from marketdata.storage.connection import Connection
 from marketdata.storage.failures import fail_call
 from marketdata.storage.reference_calls import Brought, add_warnings, finish_call, open_call
@@ -107,26 +108,15 @@ class Inquiry:
         self, asked: Asked[T], store: Callable[[Connection], Brought] | None = None, *, warnings: Sequence[str] = ()
     ) -> Brought:
         """Store what an answer brought and close its call, in one transaction."""
-        answer = asked.answer
-        facts = CallFacts(
-            endpoint=answer.endpoint,
-            status=answer.status,
-            requests=answer.requests,
-            rate_limited=answer.rate_limited,
-            received=len(answer.data) if isinstance(answer.data, Sized) else 1,
-            received_bytes=answer.received_bytes,
-            elapsed_ms=answer.elapsed_ms,
-            digest=answer.digest,
-            warnings=tuple(warnings),
-        )
+        facts = facts_of(asked.answer, warnings=warnings)
 
         def keep(connection: Connection) -> Brought:
             brought = store(connection) if store else Brought()
-            finish_call(connection, asked.call, facts, answer.received_at, brought)
+            finish_call(connection, asked.call, facts, asked.answer.received_at, brought)
             return brought
 
         brought = self.services.warehouse.transact(keep)
-        for warning in (*warnings, *brought.warnings):
+        for warning in (*facts.warnings, *brought.warnings):
             log.warning("%s call_id=%d", warning, asked.call.call_id)
         return brought
 

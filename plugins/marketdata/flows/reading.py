@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 
 import numpy as np
@@ -14,6 +14,7 @@ from marketdata.domain.proof import prove
 from marketdata.domain.quality import Checked, Reason, check_daily
 from marketdata.domain.sessions import final_through, settled_through
 from marketdata.errors import ContractBroken
+from marketdata.flows.facts import facts_of
 from marketdata.hooks.answer import Answer
 from marketdata.storage.calls import Call, CallFacts, DailyAnswer, QuarantineRow
 
@@ -37,7 +38,7 @@ def read_single(
     _refuse_wrong_unit(checked, call, answer)
     kept = bars if len(checked.kept) == len(bars) else bars.take(checked.kept)
     refused = bars.session[[refusal.index for refusal in checked.refused]]
-    final = final_through(asset_class, seen_at)
+    final = final_through(asset_class, answer.seen_until)
     verified: Spans = ()
     provisional: Spans = ()
     absent: tuple[date, ...] = ()
@@ -48,7 +49,7 @@ def read_single(
             stored=kept.session,
             refused=refused,
             final_through=final,
-            settled_through=settled_through(asset_class, seen_at),
+            settled_through=settled_through(asset_class, answer.seen_until) if checked.tells_days else date.min,
         )
         verified, provisional, absent = proof.verified, proof.provisional, proof.absent
     return DailyAnswer(
@@ -82,8 +83,8 @@ def read_market_day(
     refused_ids = ids[ids > 0][[refusal.index for refusal in checked.refused]]
     all_ids = np.array(sorted(wanted.values()), dtype=np.int64)
     without_bar = np.setdiff1d(np.setdiff1d(all_ids, kept_ids), refused_ids)
-    is_final = session <= final_through("stock", seen_at)
-    absent = without_bar if is_complete and session <= settled_through("stock", seen_at) else without_bar[:0]
+    is_final = session <= final_through("stock", answer.seen_until)
+    absent = without_bar if is_complete and session <= settled_through("stock", answer.seen_until) else without_bar[:0]
     day = (Span(session, session),)
     return DailyAnswer(
         bars=kept,
@@ -135,15 +136,10 @@ def _conflicts(checked: Checked) -> list[str]:
 def _facts(
     answer: Answer[DailyBars], received: int, checked: Checked, warnings: Sequence[str], extra_requests: int
 ) -> CallFacts:
-    return CallFacts(
-        endpoint=answer.endpoint,
-        status=answer.status,
+    return replace(
+        facts_of(answer),
         requests=answer.requests + extra_requests,
-        rate_limited=answer.rate_limited,
         received=received,
-        received_bytes=answer.received_bytes,
-        elapsed_ms=answer.elapsed_ms,
-        digest=answer.digest,
         duplicates=checked.duplicates + len(checked.conflicts),
-        warnings=tuple(warnings[:20]),
+        warnings=(*answer.warnings, *warnings)[:20],
     )

@@ -18,6 +18,7 @@ from marketdata.flows.inquiry import Inquiry, named
 from marketdata.flows.listings import identify_assets
 from marketdata.flows.services import Services
 from marketdata.flows.split_proof import prove_splits
+from marketdata.flows.stale_charts import drop_left_behind
 from marketdata.storage import runs
 from marketdata.storage.aliases import find_followed, find_histories, revive_coins
 from marketdata.storage.assets import find_assets
@@ -47,6 +48,7 @@ def sync_reference(
     run_id = warehouse.transact(runs.open_run, dag_id, airflow_run_id, "MAX", wanted, today)
     assets = warehouse.transact(find_followed, wanted)
     warehouse.transact(runs.save_plan, run_id, [], assets=len(assets))
+    drop_left_behind(services, run_id)
     inquiry = Inquiry(services, run_id, now, today)
     try:
         identify_assets(inquiry, assets)

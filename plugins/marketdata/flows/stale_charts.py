@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from marketdata.errors import StorageError
-from marketdata.storage.assets import find_symbols
+from marketdata.storage.assets import find_symbols, find_written
 
 if TYPE_CHECKING:
     from marketdata.flows.services import Services
@@ -50,6 +50,17 @@ class StaleCharts:
         drop_charts(self._services, self._grown)
         self._grown.clear()
         self._dropped_at = monotonic()
+
+
+def drop_left_behind(services: Services, run_id: int, batch: int | None = None) -> None:
+    """Take out the charts of what a run, or a batch of it, has written before: its worker may have died after a commit.
+
+    Nothing is dropped where nothing was written yet. Raises StorageError.
+    """
+    written = services.warehouse.transact(find_written, run_id, batch) if services.cache.is_used else []
+    if written:
+        dropped = services.cache.drop_charts(written)
+        log.info("dropped charts=%d assets=%d run_id=%d: written by an earlier try", dropped, len(written), run_id)
 
 
 def drop_charts(services: Services, asset_ids: Iterable[int]) -> None:

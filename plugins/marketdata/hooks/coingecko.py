@@ -16,6 +16,7 @@ from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.coingecko_bars import Candle, Chart, candles_of, closes_of
 from marketdata.hooks.coingecko_prices import CoinGeckoPrices
+from marketdata.hooks.forms import Form
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.paths import segment
 
@@ -53,11 +54,11 @@ class _Key(msgspec.Struct):
     current_remaining_monthly_calls: int
 
 
-_chart = msgspec.json.Decoder(Chart)
-_candles = msgspec.json.Decoder(list[Candle])
-_listed = msgspec.json.Decoder(list[_Listed])
-_ping = msgspec.json.Decoder(_Ping)
-_key = msgspec.json.Decoder(_Key)
+_chart = Form(Chart, judged=True)
+_candles = Form(list[Candle], judged=True)
+_listed = Form(list[_Listed])
+_ping = Form(_Ping)
+_key = Form(_Key)
 
 
 class CoinGeckoHook(CoinGeckoPrices):
@@ -136,7 +137,10 @@ class CoinGeckoHook(CoinGeckoPrices):
             "interval": "daily",
             "precision": "full",
         }
-        return exchange.get(CHART.format(id=segment(coin_id)), params, _chart)
+        chart = exchange.get(CHART.format(id=segment(coin_id)), params, _chart)
+        if exchange.dated is not None and exchange.dated.date() > today + _ONE_DAY:
+            exchange.broken(f"the vendor's clock says {exchange.dated.date()}, and it counts days back from there")
+        return chart
 
     def _credits(self) -> str:
         key = self.get_conn().exchange("connection test, credits", KEY).get(KEY, {}, _key)

@@ -14,6 +14,7 @@ from marketdata.domain.prices import Prices, no_prices
 from marketdata.errors import ContractBroken, InvalidRequest
 from marketdata.hooks import coingecko_refusals
 from marketdata.hooks.answer import Answer
+from marketdata.hooks.forms import Form
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.vendor_hook import VendorHook
 
@@ -41,7 +42,7 @@ class _Coin(msgspec.Struct, gc=False):
     error_code: None = None
 
 
-_coins = msgspec.json.Decoder(dict[str, _Coin])
+_coins = Form(dict[str, _Coin], judged=True)
 
 
 class CoinGeckoPrices(VendorHook):

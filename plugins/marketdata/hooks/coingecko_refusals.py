@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from marketdata.errors import BeyondHistory, Gone, KeyRejected, NotEntitled, RateLimited, VendorError
+from marketdata.errors import BeyondHistory, EndpointNotEntitled, Gone, KeyRejected, RateLimited, VendorError
 from marketdata.hooks.http import Refused
 
 _PRICING = "https://www.coingecko.com/en/api/pricing"
@@ -24,7 +24,7 @@ def read_error(body: bytes) -> Said:
     """Code and message of an error body in any of the vendor's shapes; code 0 and no words where it is none."""
     try:
         tree: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Said(0, "")
     if not isinstance(tree, dict):
         return Said(0, "")
@@ -46,7 +46,7 @@ def classify(refused: Refused) -> VendorError | None:
             step = "put a valid API key into the connection's password field and its plan into extra"
             return KeyRejected(refused.what, why, step, **about)
         case 10005:
-            return NotEntitled(refused.what, why, f"take a plan that has it: {_PRICING}", scope="endpoint", **about)
+            return EndpointNotEntitled(refused.what, why, f"take a plan that has it: {_PRICING}", **about)
         case 10006:
             step = "wait for the next month, or take a larger plan: the month's credits are used up"
             return RateLimited(refused.what, why, step, retry_after=_HOUR, **about)

@@ -22,11 +22,12 @@ from marketdata import settings
 from marketdata.errors import ContractBroken, RateLimited, TransientFailure, VendorError
 from marketdata.hooks.answer import Answer
 from marketdata.hooks.connection import VendorConnection
+from marketdata.hooks.forms import Form
 from marketdata.hooks.paths import ForeignPage, next_page
 from marketdata.hooks.quota import Priority, Quota
 from marketdata.hooks.samples import body_sample, cleaned, is_cut_short
 from marketdata.hooks.transport import AnswerTooLarge, Received, Timeouts, Transport, WireFailure
-from marketdata.hooks.waits import CAP_SECONDS, asked_wait, backoff
+from marketdata.hooks.waits import CAP_SECONDS, asked_wait, backoff, http_date
 
 T = TypeVar("T")
 
@@ -113,9 +114,11 @@ class Exchange:
         self._digest = hashlib.sha256()
         self._requests = self._rate_limited = self._received_bytes = self._status = 0
         self._seconds = 0.0
+        self._remarks: list[str] = []
+        self._dated: datetime | None = None
         self._over_at = time.monotonic() + session.patience.whole
 
-    def get(self, path: str, params: Mapping[str, str], decoder: msgspec.json.Decoder[T]) -> T:
+    def get(self, path: str, params: Mapping[str, str], form: Form[T]) -> T:
         """The decoded answer of ``path`` below the base URL; every segment of it must have been quoted.
 
         Network failures, 408, 429 and 5xx are tried again, at most 4 times in all. Raises VendorError.
@@ -123,9 +126,9 @@ class Exchange:
         query = f"?{urlencode(params, safe=',')}" if params else ""
         url = f"{self._session.connection.base_url}{path}{query}"
         self._pages.add(url)
-        return self._get(url, decoder)
+        return self._get(url, form)
 
-    def follow(self, next_url: str, decoder: msgspec.json.Decoder[T]) -> T:
+    def follow(self, next_url: str, form: Form[T]) -> T:
         """The decoded next page, asked on our own host. ContractBroken for another host, a loop, or 100 pages."""
         try:
             page = next_page(self._session.connection, next_url)
@@ -136,7 +139,7 @@ class Exchange:
         if len(self._pages) >= MOST_PAGES:
             self.broken(f"there are more than {MOST_PAGES} pages")
         self._pages.add(page)
-        return self._get(page, decoder)
+        return self._get(page, form)
 
     def answer(self, data: T, *, delayed: bool = False, clipped_to: date | None = None) -> Answer[T]:
         """``data`` as the answer of this call, with what the call took."""
@@ -151,36 +154,54 @@ class Exchange:
             elapsed_ms=self._seconds * 1000,
             received_at=self._session.now(),
             digest=self._digest.hexdigest(),
+            dated=self._dated,
             delayed=delayed,
             clipped_to=clipped_to,
+            warnings=tuple(dict.fromkeys(self._remarks)),
         )
+
+    @property
+    def dated(self) -> datetime | None:
+        """The vendor's own clock when it first answered; None before, and where it does not say."""
+        return self._dated
 
     def broken(self, why: str) -> NoReturn:
         """Raise ContractBroken about this call."""
         raise self._counted(self._broken(why))
 
-    def _get(self, url: str, decoder: msgspec.json.Decoder[T]) -> T:
+    def _get(self, url: str, form: Form[T]) -> T:
         try:
             failures = 0
             while True:
                 longest = min(self._session.patience.quota_wait, self._time_left())
                 self._session.quota.acquire(self._session.priority, longest)
                 try:
-                    return self._attempt(url, decoder)
+                    return self._watched(url, form)
                 except (TransientFailure, RateLimited) as error:
                     failures += 1
                     self._wait_for_next_try(error, failures)
         except VendorError as error:
             raise self._counted(error) from None
 
-    def _attempt(self, url: str, decoder: msgspec.json.Decoder[T]) -> T:
+    def _watched(self, url: str, form: Form[T]) -> T:
+        """One try; the circuit of the key learns whether the vendor answered at all."""
+        answered = True
+        try:
+            return self._attempt(url, form)
+        except TransientFailure:
+            answered = False
+            raise
+        finally:
+            self._session.quota.note_answer(answered)
+
+    def _attempt(self, url: str, form: Form[T]) -> T:
         started = time.perf_counter()
         self._requests += 1
         self._status = 0
         try:
             received = self._session.transport.get(url)
         except WireFailure as error:
-            raise self._transient(str(error)) from None
+            raise self._transient(error.why, error.next_step) from None
         except AnswerTooLarge:
             cap = self._session.patience.timeouts.max_bytes
             raise self._broken(f"the answer is larger than {cap:,} bytes") from None
@@ -190,18 +211,21 @@ class Exchange:
         self._received_bytes += received.wire_bytes
         if received.status != 200:
             raise self._refusal(received)
-        return self._decoded(received, decoder)
+        self._dated = self._dated or http_date(received.headers.get("Date", ""))
+        return self._decoded(received, form)
 
-    def _decoded(self, received: Received, decoder: msgspec.json.Decoder[T]) -> T:
+    def _decoded(self, received: Received, form: Form[T]) -> T:
         try:
-            data = decoder.decode(received.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            data, remark = form.read(received.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if known := self._session.classify(self._refused(received)):
                 raise known from None
             if is_cut_short(received.body, error):
                 raise self._transient("the JSON ends in the middle") from None
             raise self._broken(f"{error}; {self._shown(received)}") from None
         self._digest.update(received.body)
+        if remark:
+            self._remarks.append(f"{self._session.connection.vendor}: {remark}")
         return data
 
     def _refusal(self, received: Received) -> VendorError:
@@ -260,11 +284,11 @@ class Exchange:
         sample = body_sample(received.body, self._session.connection.key)
         return f"content type {received.content_type}, body: {sample or '(empty)'}"
 
-    def _transient(self, why: str) -> TransientFailure:
+    def _transient(self, why: str, next_step: str = "") -> TransientFailure:
         return TransientFailure(
             self._subject,
             why,
-            "nothing to do: a later run asks again; if it lasts, see the vendor's status page",
+            next_step or "nothing to do: a later run asks again; if it lasts, see the vendor's status page",
             vendor=self._session.connection.vendor,
             endpoint=self._endpoint,
         )

@@ -14,6 +14,7 @@ from marketdata.domain.bars import DailyBars, empty_daily_bars
 from marketdata.domain.sessions import new_york_date, previous_session
 from marketdata.errors import NotEntitled, RateLimited, VendorError
 from marketdata.hooks.answer import Answer
+from marketdata.hooks.forms import Form
 from marketdata.hooks.new_york import new_york_dates
 from marketdata.hooks.paths import segment
 from marketdata.hooks.polygon_aggregates import MOST_BASE_BARS, Bar, aggregates, bars_of
@@ -25,7 +26,7 @@ GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/{date}"
 PREVIOUS = "/v2/aggs/ticker/{ticker}/prev"
 SNAPSHOT = "/v2/snapshot/locale/us/markets/stocks/tickers/{ticker}"
 
-_anything = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_anything = Form(dict[str, msgspec.Raw])
 
 
 class PolygonHook(PolygonReference, PolygonPrices):

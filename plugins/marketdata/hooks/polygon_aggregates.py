@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
+from marketdata.hooks.forms import Form
 from marketdata.hooks.http import Exchange
 
 MOST_BASE_BARS = "50000"
@@ -29,11 +30,18 @@ class Bar(msgspec.Struct, gc=False):
     T: str = ""
 
 
-class Aggregates(msgspec.Struct):
+class _KnownBar(Bar, gc=False, forbid_unknown_fields=True):
+    """The same, where nothing may be new."""
+
+
+AnyBar = TypeVar("AnyBar", bound=Bar)
+
+
+class Aggregates(msgspec.Struct, Generic[AnyBar]):
     """A page of bars."""
 
     status: str
-    results: list[Bar] | None = None
+    results: list[AnyBar] | None = None
     results_count: int | None = msgspec.field(default=None, name="resultsCount")
     next_url: str | None = None
 
@@ -42,10 +50,10 @@ class Aggregates(msgspec.Struct):
         return self.status == "DELAYED"
 
 
-aggregates = msgspec.json.Decoder(Aggregates)
+aggregates = Form(Aggregates[Bar], known=Aggregates[_KnownBar], seldom=frozenset({"otc"}), judged=True)
 
 
-def bars_of(exchange: Exchange, page: Aggregates) -> list[Bar]:
+def bars_of(exchange: Exchange, page: Aggregates[Bar]) -> list[Bar]:
     """The bars of one page; only ``resultsCount: 0`` proves that there are none."""
     if page.status not in _GOOD:
         exchange.broken(f"status is {page.status!r} in an answer with HTTP 200")

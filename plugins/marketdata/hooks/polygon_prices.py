@@ -15,6 +15,7 @@ from marketdata.domain.prices import Instants, IntradayBars, Prices, no_intraday
 from marketdata.errors import ContractBroken, Gone, InvalidRequest
 from marketdata.hooks import polygon_refusals
 from marketdata.hooks.answer import Answer
+from marketdata.hooks.forms import Form
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.paths import segment
 from marketdata.hooks.polygon_aggregates import MOST_BASE_BARS, Bar, aggregates, bars_of
@@ -78,8 +79,8 @@ class _LastTrade(msgspec.Struct):
     results: _Last
 
 
-_snapshots = msgspec.json.Decoder(_Snapshots)
-_last_trade = msgspec.json.Decoder(_LastTrade)
+_snapshots = Form(_Snapshots, judged=True)
+_last_trade = Form(_LastTrade, judged=True)
 
 
 class PolygonPrices(VendorHook):

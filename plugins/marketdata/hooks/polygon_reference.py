@@ -14,6 +14,7 @@ from marketdata.domain.tickers import ListedTicker, TickerChange, TickerDetails
 from marketdata.errors import InvalidRequest
 from marketdata.hooks import polygon_refusals
 from marketdata.hooks.answer import Answer
+from marketdata.hooks.forms import Form
 from marketdata.hooks.http import Exchange
 from marketdata.hooks.paths import segment
 from marketdata.hooks.vendor_hook import VendorHook
@@ -89,11 +90,11 @@ class _One(msgspec.Struct, Generic[Row]):
     results: Row
 
 
-_tickers = msgspec.json.Decoder(_Page[_Ticker])
-_splits = msgspec.json.Decoder(_Page[_Split])
-_dividends = msgspec.json.Decoder(_Page[_Dividend])
-_details = msgspec.json.Decoder(_One[_Ticker])
-_events = msgspec.json.Decoder(_One[_Events])
+_tickers = Form(_Page[_Ticker])
+_splits = Form(_Page[_Split])
+_dividends = Form(_Page[_Dividend])
+_details = Form(_One[_Ticker])
+_events = Form(_One[_Events])
 
 
 class PolygonReference(VendorHook):
@@ -166,15 +167,13 @@ class PolygonReference(VendorHook):
         return exchange.answer(tuple(_reported_dividend(row) for row in rows))
 
 
-def _rows(
-    exchange: Exchange, path: str, params: dict[str, str], decoder: msgspec.json.Decoder[_Page[Row]]
-) -> list[Row]:
+def _rows(exchange: Exchange, path: str, params: dict[str, str], form: Form[_Page[Row]]) -> list[Row]:
     """The rows of all pages."""
-    page = exchange.get(path, params, decoder)
+    page = exchange.get(path, params, form)
     _refuse_bad_status(exchange, page.status)
     rows = page.results
     while page.next_url:
-        page = exchange.follow(page.next_url, decoder)
+        page = exchange.follow(page.next_url, form)
         _refuse_bad_status(exchange, page.status)
         rows += page.results
     return rows

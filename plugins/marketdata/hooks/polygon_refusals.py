@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
-from marketdata.errors import BeyondHistory, ContractBroken, Gone, KeyRejected, NotEntitled, NotYet, VendorError
+from marketdata.errors import (
+    BeyondHistory,
+    ContractBroken,
+    EndpointNotEntitled,
+    Gone,
+    KeyRejected,
+    NotEntitled,
+    NotYet,
+    VendorError,
+)
 from marketdata.hooks.http import Refused
 
 _PRICING = "https://massive.com/pricing"
@@ -22,7 +31,7 @@ def classify(refused: Refused) -> VendorError | None:
     """The error that a refusal means; None for what every vendor says alike (429, 5xx, redirects, HTML)."""
     try:
         body = msgspec.json.decode(refused.body, type=_Refusal)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _Refusal()
     words = f"{body.error} {body.message}".casefold()
     about: dict[str, Any] = {"vendor": "polygon", "endpoint": refused.endpoint, "status": refused.status}
@@ -48,6 +57,6 @@ def _forbidden(refused: Refused, words: str, said: str, about: dict[str, Any]) -
         step = f"ask for later sessions, or take a plan with more history: {_PRICING}"
         return BeyondHistory(refused.what, said, step, **about)
     if "entitled" in words:
-        scope = "symbol" if "{ticker}" in refused.endpoint else "endpoint"
-        return NotEntitled(refused.what, said, f"take a plan that has it: {_PRICING}", scope=scope, **about)
+        error = NotEntitled if "{ticker}" in refused.endpoint else EndpointNotEntitled
+        return error(refused.what, said, f"take a plan that has it: {_PRICING}", **about)
     return None

@@ -2,6 +2,7 @@
 
 The window is exact and moving (``limits``), on the Redis server's clock. Batch fits into the quota less the reserve;
 realtime may use all of it. Windows last one second longer than the vendor's minute, for requests that travel slowly.
+Nobody is let through to a vendor that is down: see circuit.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Literal, TypeVar
 import redis
 
 from marketdata.domain.bars import Vendor
-from marketdata.errors import ConfigurationError, RateLimited
+from marketdata.errors import ConfigurationError, RateLimited, VendorDown
+from marketdata.hooks.circuit import Breaker
 from marketdata.hooks.connection import VendorConnection
-from marketdata.hooks.windows import LocalWindows, Rate, SharedWindows, Use, Windows
+from marketdata.hooks.shared_windows import SharedWindows
+from marketdata.hooks.windows import LocalWindows, Rate, Use, Windows
 
 Priority = Literal["batch", "realtime"]
 R = TypeVar("R")
@@ -79,18 +82,18 @@ class Quota:
         self._broken_until = float("-inf")
 
     @classmethod
-    def of(cls, connection: VendorConnection, redis_url: str | None) -> Quota:
+    def of(cls, connection: VendorConnection, redis_url: str | None, breaker: Breaker | None = None) -> Quota:
         """The quota of an account; without ``redis_url`` each process keeps to its share.
 
         Raises ConfigurationError when ``redis_url`` is malformed; a server that is away is no error.
         """
         name = f"{connection.vendor}:{connection.key_digest}"
-        local = LocalWindows(name, rates_of(connection, processes=connection.fallback_processes))
+        local = LocalWindows(name, rates_of(connection, processes=connection.fallback_processes), breaker)
         if redis_url is None:
             return cls(connection.vendor, None, local)
         try:
             shared = SharedWindows(
-                redis_url, name, rates_of(connection), connection.credits_per_month, connection.realtime_share
+                redis_url, name, rates_of(connection), connection.credits_per_month, connection.realtime_share, breaker
             )
         except ValueError:  # its text may hold the password
             raise ConfigurationError(
@@ -103,6 +106,7 @@ class Quota:
 
         Raises RateLimited with the seconds to wait when the next place is further away than ``max_wait`` or than two
         minutes (a long pause that the vendor asked for, or the month's credits used up): nobody holds a slot for that.
+        VendorDown, which is one, where the circuit is open for so long.
         """
         give_up_at = self._clock() + max_wait
         while wait := self._take(priority):
@@ -115,6 +119,11 @@ class Quota:
         """Nobody who uses this key sends for ``seconds``."""
         self._local.push_back(seconds)
         self._on_shared(lambda windows: windows.push_back(seconds))
+
+    def note_answer(self, answered: bool) -> None:
+        """Say whether the vendor answered the last request, be it with a refusal; every one that was sent counts."""
+        self._local.note_answer(answered)
+        self._on_shared(lambda windows: windows.note_answer(answered))
 
     def left(self, priority: Priority = "batch") -> Left:
         """What ``priority`` may still send; takes nothing."""
@@ -154,6 +163,16 @@ class Quota:
             return None
 
     def _exhausted(self, priority: Priority, wait: float) -> RateLimited:
+        held = self._on_shared(lambda windows: windows.held(priority == "batch"))
+        if self._local.held(priority == "batch") if held is None else held:
+            return VendorDown(
+                f"{self._vendor}",
+                f"it failed so often in a row that nothing is sent to it for {wait:.0f} s",
+                "nothing to do: single requests find out when it is back; if it lasts, see the vendor's status page",
+                vendor=self._vendor,
+                endpoint="",
+                retry_after=wait,
+            )
         return RateLimited(
             f"{self._vendor} quota",
             f"the next place for {priority} is free in {wait:.0f} s",

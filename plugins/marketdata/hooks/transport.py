@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -20,10 +21,18 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from marketdata.errors import ConfigurationError
 from marketdata.hooks.connection import VendorConnection, is_loopback
 
 _CHUNK_BYTES = 1 << 16
 _AGENT = "marketdata/0.1"
+_CERTIFICATE = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    62: "it is another host's",
+    64: "it is another host's",
+}
+"""OpenSSL's codes of what makes a certificate bad (X509_V_ERR)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,12 @@ class Received:
 
 
 class WireFailure(Exception):
-    """No complete answer came; ``args[0]`` says why, free of addresses and keys."""
+    """No complete answer came: why, free of addresses and keys, and what to do where it may be this machine's fault."""
+
+    def __init__(self, why: str, next_step: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.next_step = next_step
 
 
 class AnswerTooLarge(Exception):
@@ -78,7 +92,14 @@ class Transport:
         self._adapter = _WatchedAdapter(sockets)
         found = self._adapter.get_connection_with_tls_context(blank, verify, proxies=proxies, cert=cert)
         pool = cast("HTTPConnectionPool", found)
-        self._adapter.cert_verify(pool, connection.base_url, verify, cert)  # type: ignore[no-untyped-call]
+        try:
+            self._adapter.cert_verify(pool, connection.base_url, verify, cert)  # type: ignore[no-untyped-call]
+        except OSError:
+            raise ConfigurationError(
+                "the certificates that vouch for vendors",
+                "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that does not exist",
+                "correct it, or unset it: then the ones that come with certifi are used",
+            ) from None
         proxied = self._adapter.request_url(blank, proxies).startswith(self._base.scheme)
         self._origin = "" if proxied else f"{self._base.scheme}://{self._base.netloc}"
         self._send = partial(
@@ -102,7 +123,9 @@ class Transport:
             try:
                 return self._exchange(url)
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise WireFailure(deadline.passed_text() or _describe(error, self._timeouts)) from None
+                if passed := deadline.passed_text():
+                    raise WireFailure(passed) from None
+                raise _described(error, self._timeouts) from None
 
     def close(self) -> None:
         self._adapter.close()
@@ -226,17 +249,31 @@ def _replace(sockets: set[socket.socket], opened: socket.socket) -> None:
     sockets.add(opened)
 
 
-def _describe(error: Exception, timeouts: Timeouts) -> str:
+def _described(error: Exception, timeouts: Timeouts) -> WireFailure:
     """The cause in words: the libraries' own texts hold addresses."""
     failures = urllib3.exceptions
     if isinstance(error, failures.SSLError):
-        return "TLS failed: the certificate or the handshake was refused"
+        return _refused_tls(error)
     if isinstance(error, failures.NameResolutionError):
-        return "the host name could not be resolved"
+        return WireFailure(
+            "the host name could not be resolved", "see this machine's DNS and network; it is tried again"
+        )
     if isinstance(error, failures.ConnectTimeoutError) and not isinstance(error, failures.NewConnectionError):
-        return f"no connection within {timeouts.connect:g} s"
+        return WireFailure(f"no connection within {timeouts.connect:g} s")
     if isinstance(error, failures.ReadTimeoutError):
-        return f"no byte for {timeouts.read:g} s"
+        return WireFailure(f"no byte for {timeouts.read:g} s")
     if isinstance(error, failures.DecodeError):
-        return "the body's compression is broken"
-    return f"the connection failed or ended before the whole answer was there ({type(error).__name__})"
+        return WireFailure("the body's compression is broken")
+    return WireFailure(f"the connection failed or ended before the whole answer was there ({type(error).__name__})")
+
+
+def _refused_tls(error: urllib3.exceptions.SSLError) -> WireFailure:
+    cause = error.args[0] if error.args else None
+    if not isinstance(cause, ssl.SSLCertVerificationError):
+        return WireFailure("TLS failed: no handshake", "see whether a proxy stands between; it is tried again")
+    why = _CERTIFICATE.get(cause.verify_code, "nobody known to this machine vouches for it")
+    return WireFailure(
+        f"TLS failed: the host's certificate was refused, {why}",
+        "see this machine's clock and whether a proxy stands between; certificates are always checked, and it is tried"
+        " again",
+    )

@@ -107,6 +107,12 @@ def find_symbols(connection: Connection, asset_ids: Sequence[int]) -> list[str]:
     return [str(symbol) for (symbol,) in rows]
 
 
+def find_written(connection: Connection, run_id: int, batch: int | None = None) -> list[str]:
+    """The house symbols of the assets that the calls of a run, or of one batch of it, may have written to so far."""
+    rows = connection.execute(statement("assets/list_written"), {"run_id": run_id, "batch": batch})
+    return [str(symbol) for (symbol,) in rows]
+
+
 def _unknown(connection: Connection, unknown: Sequence[str]) -> InvalidRequest:
     existing = [str(symbol) for (symbol,) in connection.execute(statement("assets/list_symbols"))]
     named = []

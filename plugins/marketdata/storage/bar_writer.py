@@ -18,9 +18,10 @@ from marketdata.crash import crash_point
 from marketdata.domain.coverage import Spans, normalise
 from marketdata.domain.sessions import is_session
 from marketdata.storage.binary_rows import Column, days_since_epoch, encode, instant_since_epoch
-from marketdata.storage.calls import Call, DailyAnswer, QuarantineRow, Stored
+from marketdata.storage.calls import Call, DailyAnswer, Stored
 from marketdata.storage.connection import Connection, Database
 from marketdata.storage.day_ranges import multirange
+from marketdata.storage.refusals import keep_refused
 from marketdata.storage.statements import statement
 
 _OPTIONAL_PRICES = ("open", "high", "low", "volume", "volume_24h", "vwap")
@@ -172,8 +173,7 @@ def _write_proof(
     connection.execute(statement("calls/finish"), {**finish, **proof})
     if answer.absent:
         connection.execute(statement("absences/prove"), {**shared, **_absences(answer)})
-    if answer.quarantined:
-        connection.execute(statement("quarantine/keep"), {**shared, **_refusals(answer.quarantined)})
+    keep_refused(connection, call.call_id, answer.fetched_at, answer.quarantined)
     if answer.comparison is not None:
         found = {"differing": answer.comparison.differing, "alike": answer.comparison.alike}
         connection.execute(statement("digests/note_comparison"), {**shared, **found})
@@ -219,13 +219,3 @@ def _counts(stored: Stored) -> dict[str, object]:
 def _absences(answer: DailyAnswer) -> dict[str, object]:
     asset_ids, sessions = zip(*answer.absent, strict=True)
     return {"asset_ids": list(asset_ids), "sessions": list(sessions), "digest": answer.facts.digest}
-
-
-def _refusals(rows: tuple[QuarantineRow, ...]) -> dict[str, object]:
-    return {
-        "asset_ids": [row.asset_id for row in rows],
-        "symbols": [row.symbol for row in rows],
-        "sessions": [row.session for row in rows],
-        "records": [Jsonb(row.as_json()) for row in rows],
-        "reasons": [row.reason for row in rows],
-    }

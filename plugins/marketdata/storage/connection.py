@@ -35,7 +35,10 @@ Connection = psycopg.Connection[tuple[object, ...]]
 SCHEMA = "marketdata"
 MAX_ATTEMPTS = 5
 CONNECT_ATTEMPTS = 3
+FULL_ATTEMPTS = 8
+"""A server without a session left soon has one: 13 s of waiting in all, 26 s at most, less than a tick may take."""
 MIGRATE = "run: marketdata migrate"
+LACKS_ROLE = "make the login a member of marketdata_app, or migrate as the schema's owner: see docs/deployment.md"
 
 SESSION_SETTINGS = {
     "search_path": f"{SCHEMA},public",
@@ -58,6 +61,12 @@ _SCHEMA_ERRORS = (
     errors.UndefinedFunction,
     errors.UndefinedObject,
     errors.InvalidSchemaName,
+)
+_FULL = (  # a session that was never given has no SQLSTATE
+    "too many clients",
+    "too many connections",
+    "connection slots are reserved",
+    "no more connections allowed",  # PgBouncer
 )
 _jitter = secrets.SystemRandom()
 
@@ -101,7 +110,7 @@ class Database:
         self._told: datetime | None = None
 
     def connection(self) -> Connection:
-        """The open session; connects if there is none, up to 3 times while the server is away."""
+        """The open session; connects if there is none, up to 3 times while the server is away, 8 while it is full."""
         if self._connection is not None and not self._connection.closed:
             return self._connection
         attempt = 1
@@ -109,9 +118,10 @@ class Database:
             try:
                 self._connection, self._told = connect(self.dsn), frozen_now()
                 return self._connection
-            except DatabaseUnavailable:
-                if attempt == CONNECT_ATTEMPTS:
+            except DatabaseUnavailable as error:
+                if attempt >= (FULL_ATTEMPTS if _is_full(error.why) else CONNECT_ATTEMPTS):
                     raise
+                log.warning("no session: attempt=%d cause=%s", attempt, error.why)
             self._pause(attempt)
             attempt += 1
 
@@ -178,6 +188,8 @@ def translated(error: psycopg.Error, dsn: str) -> StorageError:
         return DatabaseReadOnly(where, why, "point the DSN at the primary, or unset default_transaction_read_only")
     if isinstance(error, _SCHEMA_ERRORS):
         return SchemaMismatch(where, why, MIGRATE)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return StorageError(where, why, LACKS_ROLE)
     if isinstance(error, (errors.QueryCanceled, *_COLLISIONS)):
         return DatabaseBusy(where, why, "look for a long transaction in pg_stat_activity, then try again")
     if isinstance(error, psycopg.OperationalError):
@@ -195,7 +207,14 @@ def _why_no_connection(error: psycopg.OperationalError, dsn: str) -> StorageErro
     where, why = _place(dsn), _first_line(error)
     if "session is read-only" in str(error) or "hot standby" in str(error):
         return DatabaseReadOnly(where, why, "point the DSN at the primary, or unset default_transaction_read_only")
+    if _is_full(why):
+        step = "raise max_connections, or lower what is given to pools and processes: see docs/deployment.md"
+        return DatabaseUnavailable(where, why, step)
     return DatabaseUnavailable(where, why, "check that the server runs there and takes connections")
+
+
+def _is_full(why: str) -> bool:
+    return any(said in why for said in _FULL)
 
 
 def _place(dsn: str) -> str:

@@ -14,15 +14,17 @@ import redis
 
 from marketdata import settings
 from marketdata.errors import ConfigurationError, MarketDataError
-from marketdata.storage.connection import MIGRATE, Connection, connect
+from marketdata.storage.connection import LACKS_ROLE, MIGRATE, Connection, connect
 from marketdata.storage.migrations import check_schema, waiting_migrations
 from marketdata.storage.outbox import find_waiting
+from marketdata.storage.roles import APP, READER, find_login
 from marketdata.storage.statements import all_statements, statement
 from marketdata.storage.timescale import Level, level
 
 OLDEST, NEWEST = 15, 18
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _REDIS_SECONDS = 1.0
+_STAGING = ("bars/create_staging", "imports/create_staging", "prices/create_staging", "hours/create_staging")
 
 Health = Literal["ok", "warning", "failed"]
 
@@ -53,6 +55,10 @@ def _examine_database() -> Iterator[Finding]:
         yield Finding("database", "ok", f"{info.dbname} at {info.host}:{info.port} takes writes")
         yield _examine_version(info.server_version)
         yield _examine_timescale(connection)
+        login = _examine_login(connection)
+        yield login
+        if login.health == "failed":
+            return
         try:
             check_schema(connection)
         except MarketDataError as error:
@@ -85,6 +91,20 @@ def _examine_timescale(connection: Connection) -> Finding:
     return Finding("timescaledb", "ok", said)
 
 
+def _examine_login(connection: Connection) -> Finding:
+    """Flows need no more than the app role gives; who owns the tables can drop them by mistake, or by an injection."""
+    found = find_login(connection)
+    if found.is_superuser or found.is_owner:
+        rank = "a superuser" if found.is_superuser else "the owner of the schema"
+        step = f"migrate with it, and let flows connect as a member of {APP}: see docs/deployment.md"
+        return Finding("login", "warning", f"{found.login}, {rank}: more than flows need", step)
+    if found.is_app:
+        return Finding("login", "ok", f"{found.login}, a member of {APP}")
+    if found.is_reader:
+        return Finding("login", "warning", f"{found.login}, a member of {READER}: it cannot write", LACKS_ROLE)
+    return Finding("login", "failed", f"{found.login}, a member of neither {APP} nor {READER}", LACKS_ROLE)
+
+
 def _examine_waiting(connection: Connection) -> Finding:
     waiting = waiting_migrations(connection)
     if waiting:
@@ -94,8 +114,12 @@ def _examine_waiting(connection: Connection) -> Finding:
 
 def _examine_statements(connection: Connection) -> Finding:
     """Let the server parse every statement: a column dropped or renamed by hand shows here, not in the night."""
-    for staging in ("bars/create_staging", "imports/create_staging", "prices/create_staging", "hours/create_staging"):
-        connection.execute(statement(staging))
+    try:
+        for staging in _STAGING:
+            connection.execute(statement(staging))
+    except psycopg.errors.InsufficientPrivilege as error:
+        step = f"grant temporary on database {connection.info.dbname} to {APP}"
+        return Finding("statements", "failed", str(error).splitlines()[0], step)
     names = all_statements()
     for name in names:
         wrong = _refusal(connection, statement(name))

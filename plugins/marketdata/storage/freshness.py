@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from marketdata.domain.freshness_facts import DailyDue, FeedFacts, FreshnessFacts, daily_dues
 from marketdata.domain.sessions import latest_session, new_york_date, session_close, session_open, utc_date
 from marketdata.domain.stale_limits import Limits
+from marketdata.storage.clock import ahead
 from marketdata.storage.connection import Connection
 from marketdata.storage.statements import statement
 
@@ -31,6 +32,7 @@ _COLUMNS: tuple[tuple[str, str | None, type], ...] = (
     ("covered_to", _DAY, np.int64),
     ("is_due", None, np.bool_),
     ("is_answered", None, np.bool_),
+    ("is_unknown", None, np.bool_),
 )
 """The statement's columns in order: name, what the number is read as, and its type."""
 
@@ -47,6 +49,7 @@ def read_facts(connection: Connection, *, now: datetime, limits: Limits) -> Fres
     named = {
         name: _column(values, read_as, kind) for (name, read_as, kind), values in zip(_COLUMNS, columns, strict=True)
     }
+    named["created_at"] += np.timedelta64(ahead(connection))
     return FreshnessFacts(**named, feeds=tuple(feeds), dues=dues)
 
 

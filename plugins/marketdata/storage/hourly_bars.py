@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from marketdata.crash import crash_point
+from marketdata.domain.planner import CallKind, PlannedCall
 from marketdata.storage.calls import Call, CallFacts, QuarantineRow
 from marketdata.storage.connection import Connection
-from marketdata.storage.reference_calls import Brought, finish_call
+from marketdata.storage.reference_calls import Brought, finish_call, open_call
 from marketdata.storage.statements import statement
 
 if TYPE_CHECKING:
+    from marketdata.domain.bars import Vendor
     from marketdata.domain.prices import IntradayBars
 
 BUILT = ":minutes"
@@ -104,31 +106,39 @@ def build_hours(
     last: datetime,
     anchor: datetime,
     now: datetime,
-    source: str,
+    seen_until: datetime,
+    vendor: Vendor,
 ) -> StoredHours:
     """Build and store hours from the minute prices of ``first`` to ``last``, in one statement for all assets.
 
     Hours start at ``anchor``, the open of a session or midnight UTC, and each hour after it; the one that ``first``
     lies in is the first to be built. ``last`` is the end of the session, inclusive: a last hour that it cuts short is
-    over when ``now`` is past it. ``source``: the vendor and ``:minutes``. An hour without a price is not built.
+    over when ``seen_until``, up to which the prices tell, is past it. ``now`` is the instant from which on the hours
+    are known. An hour without a price is not built. What was built counts in the run like an answered call.
     """
     after = anchor + max((first - anchor) // _HOUR, 0) * _HOUR
     connection.execute(statement("hours/create_staging"))
-    connection.execute(statement("hours/lock_writers"), {"vendor": source.removesuffix(BUILT)})
+    connection.execute(statement("hours/lock_writers"), {"vendor": vendor})
     connection.execute(
         statement("hours/stage_minutes"),
         {
             "asset_ids": sorted(set(asset_ids)),
             "run_id": run_id,
-            "source": source,
+            "source": f"{vendor}{BUILT}",
             "now": now,
+            "seen_until": seen_until,
             "anchor": anchor,
             "lowest": after if after == anchor else after + _INSTANT,
             "last": last,
             "opened": anchor - _BEFORE_OPEN,
         },
     )
-    return _merge(connection, now, after, last)
+    built = _merge(connection, now, after, last)
+    if count := built.inserted + built.changed + built.unchanged:
+        planned = PlannedCall(CallKind.MINUTE_PRICES, vendor, None, None, anchor.date(), anchor.date(), "realtime")
+        brought = Brought(built.inserted, built.changed, built.unchanged)
+        finish_call(connection, open_call(connection, run_id, planned), _no_request(count), now, brought)
+    return built
 
 
 def read_hours(connection: Connection, asset_ids: Sequence[int], *, first: datetime, last: datetime) -> list[HourBar]:
@@ -136,6 +146,11 @@ def read_hours(connection: Connection, asset_ids: Sequence[int], *, first: datet
     with connection.cursor(row_factory=class_row(HourBar)) as cursor:
         values = {"asset_ids": list(asset_ids), "first": first, "last": last}
         return cursor.execute(statement("hours/read"), values).fetchall()
+
+
+def _no_request(hours: int) -> CallFacts:
+    """The facts of a call that asked nobody."""
+    return CallFacts("price_minute", 0, 0, 0, hours, 0, 0.0, "")
 
 
 def _columns(bars: IntradayBars, finals: NDArray[np.bool_]) -> dict[str, object]:

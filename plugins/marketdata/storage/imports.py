@@ -20,6 +20,7 @@ from marketdata.domain.import_rows import ImportRows, KnownSplit, covered_from
 from marketdata.storage.binary_rows import Column, days_since_epoch, encode
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.connection import Connection
+from marketdata.storage.refusals import keep_refused
 from marketdata.storage.statements import statement
 
 OUTCOMES = ("inserted", "changed", "unchanged", "held", "conflicting")
@@ -190,10 +191,9 @@ def store_part(connection: Connection, call: PartCall, part: ImportPart) -> Judg
         judged = _judge(connection, part.rows.starts_at is not None)
         _merge(connection, call, part, judged)
     with connection.pipeline():
-        if part.quarantined:
-            refusals = _refusals(part.quarantined)
-            connection.execute(statement("quarantine/keep"), {"call_id": call.call_id, "at": part.at, **refusals})
-        connection.execute(statement("imports/finish_part"), _finish_values(call, part, judged))
+        keep_refused(connection, call.call_id, part.at, part.quarantined)
+        connection.execute(statement("imports/note_part"), _note_values(call, part, judged))
+        connection.execute(statement("calls/close"), _close_values(call, part, judged))
     crash_point("after_merge")
     return judged
 
@@ -248,15 +248,11 @@ def _judge(connection: Connection, is_hourly: bool) -> Judged:
 def _merge(connection: Connection, call: PartCall, part: ImportPart, judged: Judged) -> None:
     values = {"at": part.at, "run_id": call.run_id, "source": part.source}
     is_hourly = part.rows.starts_at is not None
-    names = {
-        "inserted": "imports/insert_hourly" if is_hourly else "imports/insert_daily",
-        "changed": "imports/replace_hourly" if is_hourly else "imports/replace_daily",
-    }
-    written = [name for outcome, name in names.items() if judged.total(outcome)]
+    is_written = judged.total("inserted") or judged.total("changed")
     with connection.pipeline():
-        for name in written:
-            connection.execute(statement(name), values)
-        if written and not is_hourly:
+        if is_written:
+            connection.execute(statement("imports/store_hourly" if is_hourly else "imports/store_daily"), values)
+        if is_written and not is_hourly:
             connection.execute(statement("imports/forget_digests"))
         if not is_hourly:
             connection.execute(statement("imports/cover"), {"at": part.at})
@@ -268,21 +264,25 @@ def _vendors(rows: ImportRows) -> list[str]:
     return [*(["coingecko"] if crypto else []), *([] if rows.is_crypto.all() else ["polygon"])]
 
 
-def _finish_values(call: PartCall, part: ImportPart, judged: Judged) -> dict[str, object]:
-    held, conflicting = judged.total("held"), judged.total("conflicting")
+def _note_values(call: PartCall, part: ImportPart, judged: Judged) -> dict[str, object]:
+    left = {"held": judged.total("held"), "conflicting": judged.total("conflicting")}
+    return {"call_id": call.call_id, "digest": part.digest, "part": part.part, **left}
+
+
+def _close_values(call: PartCall, part: ImportPart, judged: Judged) -> dict[str, object]:
     warnings = [*part.warnings, *(_said(conflict, part.names) for conflict in judged.conflicts)]
     return {
         "call_id": call.call_id,
         "digest": part.digest,
-        "part": part.part,
         "endpoint": part.source,
+        "http_status": None,
+        "requests": 0,
+        "rate_limited": 0,
         "at": part.at,
         "received": part.received,
         "inserted": judged.total("inserted"),
         "changed": judged.total("changed"),
-        "unchanged": judged.total("unchanged") + held + conflicting,
-        "held": held,
-        "conflicting": conflicting,
+        "unchanged": sum(judged.total(outcome) for outcome in ("unchanged", "held", "conflicting")),
         "quarantined": part.refused,
         "duplicates": part.duplicates,
         "received_bytes": part.received_bytes,
@@ -299,13 +299,3 @@ def _said(conflict: BarConflict, names: Mapping[int, str]) -> str:
         f"conflict: {bar} closes at {conflict.close} here, at {conflict.stored_close} as {conflict.stored_source}"
         " gave it; that bar stays"
     )
-
-
-def _refusals(rows: Sequence[QuarantineRow]) -> dict[str, object]:
-    return {
-        "asset_ids": [row.asset_id for row in rows],
-        "symbols": [row.symbol for row in rows],
-        "sessions": [row.session for row in rows],
-        "records": [Jsonb(dict(row.record)) for row in rows],
-        "reasons": [row.reason for row in rows],
-    }

@@ -236,7 +236,8 @@ class MarketReader:
         return Chart(symbol, range_name, adjusted, session, last.as_of, age, last.source, delayed, msgspec.Raw(value))
 
     def _age(self, instant: str) -> float:
-        return round((self._clock() - datetime.fromisoformat(instant)).total_seconds(), 3)
+        """Seconds; 0 where the vendor's clock is ahead of ours."""
+        return max(0.0, round((self._clock() - datetime.fromisoformat(instant)).total_seconds(), 3))
 
 
 def _read_prices(connection: Connection, symbols: Sequence[str]) -> tuple[list[LatestPrice], set[str]]:

@@ -12,6 +12,7 @@ which the next start goes on. Marks in a file's leading comments:
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,9 +23,12 @@ import psycopg
 from marketdata.errors import SchemaMismatch
 from marketdata.settings import now
 from marketdata.storage.connection import MIGRATE, SCHEMA, Connection, connect, translated
+from marketdata.storage.roles import find_login, grant
 from marketdata.storage.statements import sql_directory, statement
 from marketdata.storage.timescale import Level, enable, level
 from marketdata.storage.trading_sessions import fill
+
+log = logging.getLogger(__name__)
 
 _WAIT_FOR_OTHER_STARTER = {"lock_timeout": "10min", "statement_timeout": "0"}
 
@@ -41,16 +45,22 @@ class Migration:
 
 
 def migrate(dsn: str, *, directory: Path | None = None) -> list[str]:
-    """Apply what is not applied yet and fill the trading sessions; returns the names applied, in order.
+    """Apply what is not applied yet, fill the trading sessions and grant; returns the names applied, in order.
 
-    Safe to start twice at once: the second waits and finds nothing to do. Raises SchemaMismatch if an applied file was
-    edited or the schema is newer than ``directory`` (default: the project's migrations).
+    Safe to start twice at once: the second waits and finds nothing to do. A login that does not own the schema changes
+    nothing, and is refused if something is to be applied. Raises SchemaMismatch then, if an applied file was edited, or
+    if the schema is newer than ``directory`` (default: the project's migrations).
     """
     connection = connect(dsn, autocommit=True, settings=_WAIT_FOR_OTHER_STARTER)
     try:
         with connection:
+            migrations = load_migrations(directory or sql_directory() / "migrations")
+            login = find_login(connection)
+            if not login.is_owner:
+                _refuse_pending(_pending(connection, migrations), login.login)
+                return []
             connection.execute(statement("schema/lock_migrations"))
-            return _migrate(connection, load_migrations(directory or sql_directory() / "migrations"))
+            return _migrate(connection, migrations)
     except psycopg.Error as error:
         raise translated(error, dsn) from error
 
@@ -60,13 +70,23 @@ def pending_migrations(dsn: str) -> list[str]:
     migrations = load_migrations(sql_directory() / "migrations")
     try:
         with connect(dsn, autocommit=True) as connection:
-            has_record = connection.execute(statement("schema/find_record")).fetchone() != (None,)
-            applied = _applied(connection) if has_record else {}
-            _refuse_foreign(migrations, applied)
-            available = level(connection)
-            return [m.name for m in migrations if m.needs <= available and not applied.get(m.name, ("", False))[1]]
+            return _pending(connection, migrations)
     except psycopg.Error as error:
         raise translated(error, dsn) from error
+
+
+def _pending(connection: Connection, migrations: tuple[Migration, ...]) -> list[str]:
+    has_record = connection.execute(statement("schema/find_record")).fetchone() != (None,)
+    applied = _applied(connection) if has_record else {}
+    _refuse_foreign(migrations, applied)
+    available = level(connection)
+    return [m.name for m in migrations if m.needs <= available and not applied.get(m.name, ("", False))[1]]
+
+
+def _refuse_pending(names: list[str], login: str) -> None:
+    if names:
+        why = f"{', '.join(names)} not applied, and {login} does not own it"
+        raise SchemaMismatch("the schema", why, f"{MIGRATE}, as its owner: see docs/deployment.md")
 
 
 def check_schema(connection: Connection) -> None:
@@ -128,7 +148,17 @@ def _migrate(connection: Connection, migrations: tuple[Migration, ...]) -> list[
             done.append(migration.name)
     if connection.execute(statement("sessions/find_table")).fetchone() != (None,):
         fill(connection, now().date())
+    _grant(connection)
     return done
+
+
+def _grant(connection: Connection) -> None:
+    """Let the roles of others do what they need; where we may not make the roles, say who can."""
+    refused = grant(connection)
+    if refused:
+        log.warning(
+            "roles that lack are granted nothing: let a superuser run: %s; then %s", "; ".join(refused), MIGRATE
+        )
 
 
 def _apply(connection: Connection, migration: Migration) -> None:

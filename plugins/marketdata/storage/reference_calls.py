@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from marketdata.domain.planner import PlannedCall
 from marketdata.storage.calls import Call, CallFacts, QuarantineRow
 from marketdata.storage.connection import Connection
+from marketdata.storage.refusals import keep_refused
 from marketdata.storage.statements import statement
 
 
@@ -67,24 +68,12 @@ def open_call(connection: Connection, run_id: int, planned: PlannedCall) -> Call
 
 def finish_call(connection: Connection, call: Call, facts: CallFacts, at: datetime, brought: Brought) -> None:
     """Close a call with its counters and keep its refused records; ``at`` is the instant of the answer."""
-    shared = {"call_id": call.call_id, "at": at}
-    if brought.quarantined:
-        rows = brought.quarantined
-        connection.execute(
-            statement("quarantine/keep"),
-            {
-                **shared,
-                "asset_ids": [row.asset_id for row in rows],
-                "symbols": [row.symbol for row in rows],
-                "sessions": [row.session for row in rows],
-                "records": [Jsonb(row.as_json()) for row in rows],
-                "reasons": [row.reason for row in rows],
-            },
-        )
+    keep_refused(connection, call.call_id, at, brought.quarantined)
     told = replace(facts, duplicates=brought.duplicates, warnings=(*facts.warnings, *brought.warnings))
     figures = {name: value for name, value in asdict(told).items() if name != "warnings"}
     values = {
-        **shared,
+        "call_id": call.call_id,
+        "at": at,
         **figures,
         "http_status": told.status,
         "inserted": brought.inserted,
@@ -93,7 +82,7 @@ def finish_call(connection: Connection, call: Call, facts: CallFacts, at: dateti
         "quarantined": len(brought.quarantined),
         "warnings": Jsonb(list(told.warnings)) if told.warnings else None,
     }
-    connection.execute(statement("reference/finish_call"), values)
+    connection.execute(statement("calls/close"), values)
 
 
 def add_warnings(connection: Connection, run_id: int, warnings: Sequence[str]) -> None:

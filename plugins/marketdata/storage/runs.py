@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 from psycopg.rows import class_row, namedtuple_row
@@ -16,6 +17,11 @@ from marketdata.storage.calls import Call
 from marketdata.storage.connection import Connection
 from marketdata.storage.statements import statement
 from marketdata.storage.trading_sessions import ensure_reach
+
+log = logging.getLogger(__name__)
+
+SILENT_FOR = timedelta(hours=24)
+"""A run without a sign of life for so long is over: its batches may wait a night for the pool, no longer."""
 
 _EXCUSED = {"not_yet": "not published yet", "beyond_history": "before the history that the plan gives"}
 """Kinds of errors that are no failure of a run, and how its warnings put them."""
@@ -37,7 +43,7 @@ class RunReport:
 
     ``state``: success if nothing failed or was left undone; failed if something was to do and nothing was done, or no
     plan was made; else partial. What the vendor has not published yet (``not_yet``) or its plan does not reach
-    (``beyond_history``) is a warning, not a failure.
+    (``beyond_history``) is a warning, not a failure. Of a run that others closed see :func:`close_left_open`.
     ``verified`` assets were compared with the vendor, ``differing`` of them differed; ``changed`` counts the bars that
     were corrected. ``naive_calls``: one for the whole history of each asset asked for.
     """
@@ -74,9 +80,14 @@ def open_run(
     as_of: date,
     *,
     dry_run: bool = False,
+    silent_for: timedelta = SILENT_FOR,
 ) -> int:
-    """The run_id of an Airflow run, made at the first call; a repeated one plans anew. ``symbols`` None: all assets."""
+    """The run_id of an Airflow run, made at the first call; a repeated one plans anew. ``symbols`` None: all assets.
+
+    Closes what older runs of the DAG left open: those that gave no sign of life for longer than ``silent_for``.
+    """
     ensure_reach(connection, as_of)
+    _close_silent(connection, dag_id, airflow_run_id, silent_for)
     values = {
         "dag_id": dag_id,
         "airflow_run_id": airflow_run_id,
@@ -142,11 +153,37 @@ def pending_calls(connection: Connection, run_id: int, batch: int) -> list[Call]
 
 def close_run(connection: Connection, run_id: int) -> RunReport:
     """Sum up the run's calls, store the verdict, and return it; may be repeated. InvalidRequest for an unknown run."""
+    return _close(connection, run_id)
+
+
+def close_left_open(connection: Connection, dag_id: str, airflow_run_id: str) -> RunReport | None:
+    """Close the record of a run that has just ended without doing so; None where there is none, or it is closed.
+
+    The verdict is partial where the run stored something, else failed: never success, since nobody knows what it still
+    meant to do. A close task that comes late after all has the last word.
+    """
+    values = {"dag_id": dag_id, "airflow_run_id": airflow_run_id}
+    row = connection.execute(statement("runs/find_open"), values).fetchone()
+    return None if row is None else _close(connection, int(str(row[0])), left_open=True)
+
+
+def _close_silent(connection: Connection, dag_id: str, airflow_run_id: str, silent_for: timedelta) -> None:
+    values = {"dag_id": dag_id, "airflow_run_id": airflow_run_id, "silent_for": silent_for}
+    for (run_id,) in connection.execute(statement("runs/list_silent"), values).fetchall():
+        report = _close(connection, int(str(run_id)), left_open=True, is_over=False)
+        log.warning(
+            "closed a run that was left open run_id=%d state=%s calls=%d pending_calls=%d",
+            report.run_id, report.state, report.calls_done, report.calls_pending,
+        )  # fmt: skip
+
+
+def _close(connection: Connection, run_id: int, *, left_open: bool = False, is_over: bool = True) -> RunReport:
     connection.execute(statement("digests/note_compared"), {"run_id": run_id, "batch": None})
     failed = connection.execute(statement("calls/list_failed"), {"run_id": run_id}).fetchall()
     warned = connection.execute(statement("calls/list_warnings"), {"run_id": run_id}).fetchall()
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        run = cursor.execute(statement("runs/close"), {"run_id": run_id}).fetchone()
+        values = {"run_id": run_id, "left_open": left_open, "is_over": is_over}
+        run = cursor.execute(statement("runs/close"), values).fetchone()
     if run is None:
         raise InvalidRequest(f"run {run_id}", "there is none", "open a run first")
     symbols = tuple(FailedSymbol(str(symbol), str(kind), str(message)) for symbol, kind, message in failed)

@@ -31,7 +31,7 @@ class Sources:
 
     def __init__(
         self,
-        dsn: Callable[[], str] = addresses.warehouse_dsn,
+        dsn: Callable[[], str] = addresses.reader_dsn,
         redis_url: Callable[[], str | None] = addresses.cache_url,
     ) -> None:
         self._dsn = dsn

@@ -179,6 +179,8 @@ def _store(
     job.parts = len(survey.spans)
     done = set() if again or job.dry_run else job.warehouse.transact(imports.done_parts, digest)
     job.parts_done = len(done)
+    if done:
+        job.drop_charts(job.book.house_symbols.values())  # whoever stored them may have died before
     calls = {}
     if not job.dry_run:
         planned = _planned(job, survey, done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ from marketdata.flows.imports.symbols import SymbolBook, refuse_unknown
 from marketdata.flows.imports.tables import Malformed
 from marketdata.storage import imports, runs
 from marketdata.storage.assets import load_assets
-from marketdata.storage.imports import ImportPart, Judged, PartCall, PlannedPart
+from marketdata.storage.imports import ImportPart, PartCall, PlannedPart
 from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.warehouse import Warehouse
 
@@ -157,19 +157,17 @@ class ImportJob:
         else:
             part = self._part(found, key, len(reading.rows) + len(malformed), warnings, names, monotonic() - started)
             judged = self.warehouse.transact(imports.store_part, call, part)
-            self._drop_charts(judged)
             crash_point("after_commit")
+            self.drop_charts(
+                names[asset_id]
+                for asset_id, counts in judged.outcomes.items()
+                if counts.get("inserted") or counts.get("changed")
+            )
         self.account.add_outcomes(judged, names)
 
-    def _drop_charts(self, judged: Judged) -> None:
-        """Take the charts of the assets whose bars a part has added or replaced out of the cache."""
-        names = self.book.house_symbols
-        written = [
-            names[asset_id]
-            for asset_id, counts in judged.outcomes.items()
-            if counts.get("inserted") or counts.get("changed")
-        ]
-        self.cache.drop_charts(written, hours=self.spec.interval == "1h")
+    def drop_charts(self, symbols: Iterable[str]) -> None:
+        """Take the charts of these assets, to whose bars something was added or replaced, out of the cache."""
+        self.cache.drop_charts(list(symbols), hours=self.spec.interval == "1h")
 
     def _part(
         self,

@@ -157,6 +157,8 @@ class _Importer:
         digest = import_digest(hashlib.sha256(data).hexdigest(), job.spec, 0)
         if not job.dry_run and not self._again and job.warehouse.transact(imports.done_parts, digest):
             job.parts_done += 1
+            entries = job.book.find([one.symbol for one in part], [""] * len(part))
+            job.drop_charts(entry.symbol for entry in entries if entry)  # whoever stored it may have died before
             return
         reading = read_rows(whole_table(data, [*job.spec.columns.values(), _ADJUSTED]), job.spec, job.book)
         rows = reading.rows

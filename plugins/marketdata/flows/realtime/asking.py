@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
-
-import numpy as np
 
 from marketdata.domain.bars import Asset
 from marketdata.domain.cadence import Way
@@ -119,10 +117,9 @@ def _with_costs(error: VendorError, errors: Sequence[VendorError]) -> VendorErro
 
 
 def _joined(answers: Sequence[Answer[Prices]]) -> Answer[Prices]:
-    columns = ([getattr(answer.data, column.name) for answer in answers] for column in fields(Prices))
     return replace(
         answers[-1],
-        data=Prices(*(np.concatenate(column) for column in columns)),
+        data=Prices.joined([answer.data for answer in answers]),
         requests=sum(answer.requests for answer in answers),
         rate_limited=sum(answer.rate_limited for answer in answers),
         received_bytes=sum(answer.received_bytes for answer in answers),

@@ -18,9 +18,10 @@ from marketdata.domain.cadence import Cadence, due_part, part_of
 from marketdata.domain.price_quality import CheckedPrices, check_prices
 from marketdata.domain.prices import Prices
 from marketdata.flows import history
+from marketdata.flows.facts import facts_of
 from marketdata.flows.realtime.asking import ask_latest
 from marketdata.flows.realtime.feeds import CAPABILITY, DELAY_SECONDS, decide_latest, keep, keep_failed
-from marketdata.flows.realtime.ticking import VENDORS, Asked, Tick, begin, facts_of, symbols_of
+from marketdata.flows.realtime.ticking import VENDORS, Asked, Tick, begin, symbols_of
 from marketdata.flows.services import Services
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.feeds import Feed

@@ -7,7 +7,7 @@ whatever one vendor does, the other is asked all the same (promise P4).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -25,7 +25,7 @@ from marketdata.hooks.answer import Answer
 from marketdata.hooks.coingecko import CoinGeckoHook
 from marketdata.hooks.polygon import PolygonHook
 from marketdata.storage import runs
-from marketdata.storage.calls import Call, CallFacts
+from marketdata.storage.calls import Call
 from marketdata.storage.failures import fail_call, supersede_call
 from marketdata.storage.feeds import Feed, find_feeds
 from marketdata.storage.prices import find_active
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 VENDORS: tuple[Vendor, ...] = ("polygon", "coingecko")
+
+_SILENT_FOR = timedelta(minutes=30)
+"""A tick that has not closed its record by then never will: Airflow ends it after 9 minutes at most."""
 
 _LATE_AFTER = 2
 """So many intervals after its instant a tick is late: it is about the market as it is now."""
@@ -164,7 +167,9 @@ def begin(
 ) -> Tick:
     """Open the run of a tick and read what is active and how each vendor is asked."""
     warehouse = services.warehouse
-    run_id = warehouse.transact(runs.open_run, dag_id, airflow_run_id, "1D", None, new_york_date(now))
+    run_id = warehouse.transact(
+        runs.open_run, dag_id, airflow_run_id, "1D", None, new_york_date(now), silent_for=_SILENT_FOR
+    )
     active = warehouse.transact(find_active)
     warehouse.transact(runs.save_plan, run_id, [], assets=len(active))
     assets: dict[Vendor, list[Asset]] = {vendor: [] for vendor in VENDORS}
@@ -179,21 +184,6 @@ def begin(
         late = (now - tick).total_seconds() / 60
         found.warn(f"the tick of {tick:%Y-%m-%d %H:%M} UTC starts {late:.0f} minutes late, and no market is open")
     return found
-
-
-def facts_of(answer: Answer[T], *, warnings: Sequence[str] = ()) -> CallFacts:
-    """What an answer cost and held."""
-    return CallFacts(
-        endpoint=answer.endpoint,
-        status=answer.status,
-        requests=answer.requests,
-        rate_limited=answer.rate_limited,
-        received=len(answer.data) if isinstance(answer.data, Sized) else 1,
-        received_bytes=answer.received_bytes,
-        elapsed_ms=answer.elapsed_ms,
-        digest=answer.digest,
-        warnings=tuple(warnings),
-    )
 
 
 def symbols_of(assets: Sequence[Asset]) -> str:

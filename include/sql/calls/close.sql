@@ -1,6 +1,6 @@
--- why: close a call for reference data with its counters, in the transaction that stores what it brought.
+-- why: close a call with its counters, in the transaction that stores what it brought; calls/finish does it for daily bars.
 -- params: call_id, at (instant of the answer) and one for each column set. grain: one row. writes: ingest_call.
--- used by: storage.reference_calls
+-- used by: storage.reference_calls, storage.imports
 update ingest_call
 set
     state = 'done',
@@ -18,6 +18,7 @@ set
     elapsed_ms = %(elapsed_ms)s,
     digest = %(digest)s,
     outcome = case when %(received)s::integer = 0 then 'empty' else 'ok' end,
+    message = null,
     warnings = %(warnings)s::jsonb,
     answered_at = %(at)s,
     finished_at = clock_timestamp()

@@ -1,29 +1,17 @@
--- why: a bar that an import before brought otherwise is replaced, and what it was is kept.
+-- why: store the bars of an import that are new, and replace those that an import before brought otherwise, keeping what they
+--      were. None of them is a vendor's, see judge_daily; one that a vendor has stored since then stays, too.
 -- params: at (instant of the import), run_id, source. grain: one row a bar. reads: staged_import. reads and writes: bar_daily.
 --         writes: bar_revision.
 -- used by: storage.imports
 with revised as (
     insert into bar_revision (
-        asset_id, interval, session, open, high, low, close, volume, volume_24h, vwap, trades, source, is_final,
-        first_seen_at, replaced_at, run_id, replaced_by_run_id
+        asset_id, first_seen_at, run_id, open, high, low, close, volume, volume_24h, vwap, trades, session, is_final, source,
+        interval, replaced_at, replaced_by_run_id
     )
     select
-        b.asset_id,
+        b.*, -- in the order of the table
         '1d',
-        b.session,
-        b.open,
-        b.high,
-        b.low,
-        b.close,
-        b.volume,
-        b.volume_24h,
-        b.vwap,
-        b.trades,
-        b.source,
-        b.is_final,
-        b.fetched_at,
         %(at)s::timestamptz,
-        b.run_id,
         %(run_id)s::bigint
     from staged_import as s
     cross join lateral (
@@ -33,10 +21,10 @@ with revised as (
         order by stored.session
         limit 1
     ) as b
-    where s.outcome = 'changed'
+    where s.outcome = 'changed' and starts_with(b.source, 'import:')
 )
 
-insert into bar_daily (
+insert into bar_daily as present (
     asset_id, fetched_at, run_id, open, high, low, close, volume, volume_24h, vwap, trades, session, is_final,
     source
 )
@@ -56,7 +44,7 @@ select
     true,
     %(source)s
 from staged_import
-where outcome = 'changed'
+where outcome in ('inserted', 'changed')
 order by asset_id, session
 on conflict (asset_id, session) do update
 set
@@ -72,3 +60,4 @@ set
     trades = excluded.trades,
     is_final = excluded.is_final,
     source = excluded.source
+where starts_with(present.source, 'import:')

@@ -1,0 +1,120 @@
+"""Task, supervisor and scheduler killed in a run; a run that somebody ends; runs that Airflow has forgotten."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.e2e.conftest import DAG_ID, RUN_SECONDS
+from tests.e2e.test_historical_daily import last_year
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Scheduler
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+SYMBOLS = ["AAPL", "GOOGL", "MSFT"]
+CONF = {"range": "1Y", "symbols": SYMBOLS}
+
+_BARS = "select symbol, session, close, volume from bar_daily join asset using (asset_id) order by 1, 2"
+_RECORD = "select state, left_open, calls_done, calls_pending from ingest_run where airflow_run_id = '{}'"
+_NOT_CLOSED = "select airflow_run_id, state from ingest_run where state in ('planned', 'running')"
+# Airflow takes half a minute to believe that a scheduler is dead, and looks for what it left each minute: we have not.
+_LONG_DEAD = "update job set latest_heartbeat = now() - interval '1 hour' where job_type = 'SchedulerJob'"
+
+
+def wait_for(holds: Callable[[], object], otherwise: str) -> None:
+    deadline = time.monotonic() + RUN_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
+
+
+def asked(scheduler: Scheduler) -> Counter[str]:
+    """How often each ticker was asked for."""
+    return Counter(entry.path.split("/")[4] for entry in scheduler.vendor.requests(path_contains="/ticker/"))
+
+
+def start_and_hold(scheduler: Scheduler) -> str:
+    """Start a run whose first answers all take seconds, and return its id when each of them is waited for."""
+    scheduler.vendor.add_fault("delay", seconds=8, match="/ticker/", times=len(SYMBOLS))
+    run_id = str(scheduler.api.trigger(DAG_ID, CONF).json()["dag_run_id"])
+    wait_for(lambda: set(asked(scheduler)) == set(SYMBOLS), "the vendor was not asked")
+    return run_id
+
+
+def tasks_at_work(scheduler: Scheduler) -> list[tuple[psutil.Process, psutil.Process]]:
+    """The supervisor and the process of each task that runs; LocalExecutor's workers supervise themselves."""
+    supervisors = psutil.Process(scheduler.process().pid).children()
+    return [(supervisor, task) for supervisor in supervisors for task in supervisor.children()]
+
+
+@pytest.mark.fault("A01")
+@pytest.mark.promise("P2")
+def test_after_kills_of_a_task_a_supervisor_and_the_scheduler_the_run_ends_with_the_vendors_rows(
+    scheduler: Scheduler,
+) -> None:
+    run_id = start_and_hold(scheduler)
+    boss = psutil.Process(scheduler.process().pid)
+    workers = boss.children()
+    (_, task), (supervisor, _), *_ = tasks_at_work(scheduler)
+    for victim in (task, supervisor, boss):
+        victim.kill()
+    try:
+        with psycopg.connect(make_conninfo(scheduler.dsn, dbname="airflow")) as connection:
+            connection.execute(_LONG_DEAD)
+        scheduler.bring_up()
+        ended = scheduler.wait(run_id)
+    finally:
+        for worker in workers:  # they outlive the scheduler that was killed
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+    assert (ended.state, ended.report["state"], ended.report["failed_symbols"]) == ("success", "success", [])
+    days = last_year()
+    assert scheduler.rows(_BARS) == [
+        (symbol, bar["session"], bar["close"], bar["volume"])
+        for symbol in SYMBOLS
+        for bar in scheduler.vendor.truth_daily(symbol, days[0], days[-1])
+    ]
+    assert len(scheduler.rows(_BARS)) == len(SYMBOLS) * len(days)
+    assert max(asked(scheduler).values()) <= 2, "of each task that was at work one call at most is fetched again"
+    assert scheduler.rows(_NOT_CLOSED) == []
+
+
+@pytest.mark.fault("A01")
+@pytest.mark.fault("A10")
+@pytest.mark.promise("P2")
+def test_a_run_that_somebody_ends_is_closed_and_what_it_stored_is_never_fetched_again(scheduler: Scheduler) -> None:
+    run_id = start_and_hold(scheduler)
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}"
+    assert scheduler.api.call("PATCH", path, {"state": "failed"}).ok
+    ((state, left_open, done, pending),) = scheduler.rows(_RECORD.format(run_id))
+    verdict = "partial" if done else "failed"
+    assert (state, left_open, done + pending) == (verdict, True, len(SYMBOLS)), "its close task never runs"
+    note = scheduler.api.call("GET", path).json()["note"]
+    assert note.startswith(f"**{verdict}**")
+    assert f"ended before it was closed: {done} calls made, {pending} never made" in note
+
+    scheduler.vendor.reset()
+    healed = scheduler.run(**CONF)
+    assert (healed.state, healed.report["state"]) == ("success", "success")
+    rows = scheduler.rows(_BARS)
+    assert {symbol for symbol, *_ in rows} == set(SYMBOLS)
+    assert scheduler.api.call("DELETE", path).ok, "Airflow forgets the run"
+    scheduler.vendor.forget_requests()
+    again = scheduler.api.call(
+        "POST", f"dags/{DAG_ID}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": CONF}
+    )
+    assert again.ok, again.text
+    assert scheduler.wait(run_id).report["state"] == "success"
+    assert scheduler.vendor.requests() == []
+    assert scheduler.rows(_BARS) == rows
+    assert scheduler.rows(_NOT_CLOSED) == []
