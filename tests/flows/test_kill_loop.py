@@ -63,7 +63,7 @@ def clean(empty_dsn: str) -> str:
 
 
 def stocks() -> list[dict[str, str]]:
-    """Without the thinnest share: the market day leaves out its vwap and trades, so its rows tell which call came first."""
+    """Without the thinnest share: the market day leaves out its vwap and trades, so its rows tell the call."""
     with UNIVERSE.open(encoding="utf-8", newline="") as lines:
         found = [
             row
