@@ -26,8 +26,12 @@ log = logging.getLogger(__name__)
 
 RECORDED_DAGS = frozenset(
     {
-        *("historical_daily", "historical_backfill", "reference_sync", "realtime_latest", "realtime_hourly"),
         "data_migration",
+        "historical_backfill",
+        "historical_daily",
+        "realtime_hourly",
+        "realtime_latest",
+        "reference_sync",
     }
 )
 """The DAGs whose runs keep a record in our database."""

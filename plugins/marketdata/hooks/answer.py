@@ -41,5 +41,5 @@ class Answer(Generic[T]):
 
     @property
     def seen_until(self) -> datetime:
-        """Up to which instant it speaks: a day is over when it is by our clock and by the vendor's."""
+        """Up to which instant it speaks: an hour or a day is over when it is by our clock and by the vendor's."""
         return self.received_at if self.dated is None else min(self.received_at, self.dated)

@@ -27,7 +27,6 @@ from marketdata.flows.facts import facts_of
 from marketdata.flows.realtime.feeds import CAPABILITY, DELAY_SECONDS, calls_a_tick, decide, keep
 from marketdata.flows.realtime.ticking import Asked, Tick, Unanswered, begin, symbols_of
 from marketdata.flows.services import Services
-from marketdata.hooks.answer import Answer
 from marketdata.storage.calls import QuarantineRow
 from marketdata.storage.hourly_bars import HourBar, build_hours, read_hours, store_hours
 from marketdata.storage.runs import RunReport
@@ -147,7 +146,8 @@ def _store(tick: Tick, asset: Asset, session: date, asked: Asked[IntradayBars]) 
     for refusal in checked.refused:
         record = {column.name: str(getattr(bars, column.name)[refusal.index]) for column in fields(bars)}
         rows.append(QuarantineRow(asset.vendor_symbol, session, record, str(refusal.reason), asset.asset_id))
-    hours = to_hours(bars.take(checked.kept), session, seen_until=_seen_until(answer))
+    delay = timedelta(seconds=DELAY_SECONDS if answer.delayed else 0)
+    hours = to_hours(bars.take(checked.kept), session, seen_until=answer.seen_until - delay)
     crash_point("after_validate")
     tick.services.warehouse.transact(
         store_hours,
@@ -161,12 +161,6 @@ def _store(tick: Tick, asset: Asset, session: date, asked: Asked[IntradayBars]) 
         quarantined=rows,
     )
     crash_point("after_commit")
-
-
-def _seen_until(answer: Answer[IntradayBars]) -> datetime:
-    """Up to which instant bars tell: an hour is over when it is by the vendor's clock and by ours."""
-    delay = timedelta(seconds=DELAY_SECONDS if answer.delayed else 0)
-    return min(answer.received_at, answer.dated or answer.received_at) - delay
 
 
 def _build(tick: Tick, vendor: Vendor, window: _Window, *, delay: int) -> None:
