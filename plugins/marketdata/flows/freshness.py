@@ -35,7 +35,7 @@ from marketdata.storage.warehouse import Warehouse
 log = logging.getLogger(__name__)
 
 WATCH_DAG = "freshness_watch"
-_RECORDED_DAGS = (*REALTIME_DAGS, HISTORY_DAG, "historical_backfill", "reference_sync")
+_WATCHED_DAGS = (*REALTIME_DAGS, HISTORY_DAG, "historical_backfill", "reference_sync")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def published(report: WatchReport) -> dict[str, Any]:
 
 def _evidence(warehouse: Warehouse) -> Evidence:
     """What is on record, and what is left of the month. A wrong connection hides no stale data: it is left out."""
-    evidence = warehouse.transact(read_evidence, _RECORDED_DAGS)
+    evidence = warehouse.transact(read_evidence, _WATCHED_DAGS)
     try:
         found = allowances(warehouse)
     except ConfigurationError as error:
