@@ -68,15 +68,13 @@ def test_after_kills_of_a_task_a_supervisor_and_the_scheduler_the_run_ends_with_
     (_, task), (supervisor, _), *_ = tasks_at_work(scheduler)
     for victim in (task, supervisor, boss):
         victim.kill()
-    try:
-        with psycopg.connect(make_conninfo(scheduler.dsn, dbname="airflow")) as connection:
-            connection.execute(_LONG_DEAD)
-        scheduler.bring_up()
-        ended = scheduler.wait(run_id)
-    finally:
-        for worker in workers:  # they outlive the scheduler that was killed
-            with contextlib.suppress(psutil.NoSuchProcess):
-                worker.kill()
+    for worker in workers:  # they outlive it, and with the sockets that they inherited its transaction and its locks
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
+    with psycopg.connect(make_conninfo(scheduler.dsn, dbname="airflow")) as connection:
+        connection.execute(_LONG_DEAD)
+    scheduler.bring_up()
+    ended = scheduler.wait(run_id)
     assert (ended.state, ended.report["state"], ended.report["failed_symbols"]) == ("success", "success", [])
     days = last_year()
     assert scheduler.rows(_BARS) == [
