@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -314,6 +315,28 @@ def test_hanging_up_gives_everything_back(market: Market) -> None:
             assert time.monotonic() < deadline, "a connection to Redis was left open"
             time.sleep(0.01)
         assert app.state.sources._fan_out._reader is None
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_a_reader_that_is_let_go_reads_no_more_however_far_it_was(
+    ticker: Ticker, market: Market, steps: int
+) -> None:
+    """Cancelled at each step between handing out an entry and waiting for the next, it must not read beside a new one."""
+
+    async def readers_at_work() -> int:
+        hub = fan_out.FanOut(market.redis_url)
+        listener = await hub.join(frozenset(), None)
+        ticker.tick("AAPL")
+        assert await listener.wait(SECONDS)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        hub.leave(listener)
+        readers = [task for task in asyncio.all_tasks() if task.get_name() == "prices:recent"]
+        ticker.tick("AAPL")
+        _, at_work = await asyncio.wait(readers, timeout=5)
+        return len(at_work)
+
+    assert asyncio.run(readers_at_work()) == 0
 
 
 @pytest.fixture

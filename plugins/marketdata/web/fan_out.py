@@ -7,11 +7,12 @@ place in the stream, so what it missed is exactly what lies between its last id 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeVar, cast
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -31,6 +32,8 @@ _SOCKET_SECONDS = 3.0
 _COMMAND_SECONDS = 1.0
 _PAGE = 50
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
+
+T = TypeVar("T")
 
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -52,15 +55,16 @@ class Listener:
         self._news.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Whether there is anything to look at before so many seconds are over."""
-        if not self.queue and not self.is_slow and not self.is_closing:
+        """Whether there is anything to look at, now or before so many seconds are over."""
+        if not self._has_news():
             self._news.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
-            except TimeoutError:
-                return False
-        return True
+        return self._has_news()
+
+    def _has_news(self) -> bool:
+        return bool(self.queue) or self.is_slow or self.is_closing
 
 
 class FanOut:
@@ -172,10 +176,10 @@ class FanOut:
         while True:
             try:
                 if not self._found.is_set():
-                    self.place = await _newest(client)
+                    self.place = await _unless_cancelled(_newest(client))
                     self._found.set()
-                entries = await _next_entries(client, self.place)
-                if not entries and await _newest(client) < self.place != NOTHING:
+                entries = await _unless_cancelled(_next_entries(client, self.place))
+                if not entries and await _unless_cancelled(_newest(client)) < self.place != NOTHING:
                     self.place = NOTHING  # the stream began anew, with lower ids: a wiped Redis whose clock went back
             except (RedisError, OSError) as error:
                 self._note_away(error)
@@ -216,6 +220,19 @@ def _client(url: str) -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(
         url, socket_connect_timeout=_COMMAND_SECONDS, socket_timeout=_SOCKET_SECONDS, retry=Retry(NoBackoff(), 0)
     )
+
+
+async def _unless_cancelled(answer: Awaitable[T]) -> T:
+    """What a reader waits for, unless it was cancelled: redis-py may swallow that, and two readers would send twice.
+
+    It sends under ``asyncio.wait_for``, which before Python 3.12 drops a cancellation that comes as the sending ends.
+    """
+    try:
+        return await answer
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
 
 async def _newest(client: redis.asyncio.Redis) -> Id:
