@@ -318,10 +318,8 @@ def test_hanging_up_gives_everything_back(market: Market) -> None:
 
 
 @pytest.mark.parametrize("steps", range(12))
-def test_a_reader_that_is_let_go_reads_no_more_however_far_it_was(
-    ticker: Ticker, market: Market, steps: int
-) -> None:
-    """Cancelled at each step between handing out an entry and waiting for the next, it must not read beside a new one."""
+def test_a_reader_that_is_let_go_reads_no_more_however_far_it_was(ticker: Ticker, market: Market, steps: int) -> None:
+    """Cancelled at any step between handing out an entry and waiting for the next: none may read beside a new one."""
 
     async def readers_at_work() -> int:
         hub = fan_out.FanOut(market.redis_url)
