@@ -39,10 +39,10 @@ class TimedDatabase(Database):
 
     seconds = 0.0
 
-    def transact(self, work: Callable[[Connection], T], last: Callable[[Connection, T], None] | None = None) -> T:
+    def _repeated(self, run: Callable[[Connection], T]) -> T:
         started = time.perf_counter()
         try:
-            return super().transact(work, last)
+            return super()._repeated(run)
         finally:
             self.seconds += time.perf_counter() - started
 

@@ -88,6 +88,32 @@ def test_new_bars_take_the_charts_of_their_assets_and_no_others(desk: Desk, fron
 
 
 @pytest.mark.fault("R09")
+@pytest.mark.parametrize("range_name", ["7D", "1Y"])
+def test_charts_go_only_when_their_bars_are_committed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, range_name: str
+) -> None:
+    """A reader that fills the cache in between would else put the old bars back, for as long as their TTL."""
+    seen: list[tuple[int, int]] = []
+    drop = desk.services.cache.drop_charts
+
+    def look_and_drop(symbols: Sequence[str], **more: bool) -> int:
+        ((bars, pending),) = desk.query(
+            "select (select count(distinct asset_id) from bar_daily join asset using (asset_id)"
+            " where symbol = any(%(symbols)s)), (select count(*) from ingest_call where state <> 'done')",
+            symbols=list(symbols),
+        )
+        seen.append((len(symbols) - bars, pending))
+        return drop(symbols, **more)
+
+    monkeypatch.setattr(desk.services.cache, "drop_charts", look_and_drop)
+    plan = desk.plan(range_name, STOCKS)
+    for number, batch in enumerate(plan.batches, start=1):
+        fetch.fetch_batch(desk.services, batch.run_id, batch.batch)
+        assert seen[-1] == (0, len(plan.batches) - number)
+    assert plan.batches
+
+
+@pytest.mark.fault("R09")
 def test_a_reader_sees_a_correction_as_soon_as_it_is_stored(desk: Desk, dsn: str, redis_url: str) -> None:
     desk.at(SUNDAY)
     desk.run("1M", STOCKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,7 +21,7 @@ from marketdata.errors import (
     SchemaMismatch,
     StorageError,
 )
-from marketdata.storage.connection import CONNECT_ATTEMPTS, MAX_ATTEMPTS, Connection, Database, connect
+from marketdata.storage.connection import CONNECT_ATTEMPTS, MAX_ATTEMPTS, Connection, Cursor, Database, connect
 from marketdata.storage.warehouse import Warehouse
 from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars
 
@@ -140,41 +141,132 @@ def test_a_collision_that_never_ends_is_given_up_after_five_attempts(dsn: str) -
     database.close()
 
 
+STEPS = ("first", "work", "last")
+
+
+class Notes:
+    """A table of texts, and transactions that note ``text`` at each of their three steps and commit ahead.
+
+    ``fails``: what the statement beside the commit raises in the first so many tries.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tries: list[str] = []
+        database.transact(lambda connection: connection.execute("create table note (text text not null)"))
+
+    def send(self, text: str, *, fails: int = 0, error: str = "serialization_failure") -> str:
+        tries = self.tries
+
+        def note(connection: Connection, step: str) -> Cursor:
+            return connection.execute("insert into note values (%s) returning text", (f"{text} {step}",))
+
+        def work(connection: Connection, begun: Cursor) -> str:
+            tries.append(text)
+            note(connection, "work")
+            return str(begun.fetchall()[0][0])
+
+        def last(connection: Connection, result: str) -> None:
+            assert result == f"{text} first"
+            note(connection, "last")
+            if tries.count(text) <= fails:
+                connection.execute(f"do $$ begin raise {error}; end $$")  # type: ignore[arg-type]
+
+        return self.database.transact_ahead(lambda connection: note(connection, "first"), work, last)
+
+    def read(self) -> list[str]:
+        """The texts in the order in which they were written, each transaction's three as one."""
+        with connect(self.database.dsn) as connection:
+            texts = [str(text) for (text,) in connection.execute("select text from note order by ctid")]
+        assert texts == [f"{text} {step}" for text in (one.split()[0] for one in texts[::3]) for step in STEPS]
+        return [one.split()[0] for one in texts[::3]]
+
+
+@pytest.mark.parametrize("fails", [0, 1, MAX_ATTEMPTS - 1])
 @pytest.mark.fault("D04")
-def test_what_travels_with_the_commit_collides_and_is_repeated_with_the_rest(dsn: str) -> None:
+def test_what_was_committed_ahead_and_collided_is_stored_before_the_next(dsn: str, fails: int) -> None:
     database, waits = _without_waiting(dsn)
-    database.transact(lambda connection: connection.execute("create table note (text text not null)"))
-    seen: list[int] = []
+    notes = Notes(database)
+    assert notes.send("one", fails=fails) == "one first"
+    assert notes.send("two") == "two first"
+    assert notes.send("three", fails=fails) == "three first"
+    database.settle()
+    assert notes.read() == ["one", "two", "three"]
+    assert notes.tries.count("one") == notes.tries.count("three") == fails + 1
+    assert len(waits) == 2 * fails
+    database.close()
 
-    def write(connection: Connection) -> int:
-        connection.execute("insert into note values ('work')")
-        return len(waits)
 
-    def send_last(connection: Connection, tried: int) -> None:
-        seen.append(tried)
-        connection.execute("insert into note values ('last')")
-        if not tried:
-            connection.execute("do $$ begin raise serialization_failure; end $$")
+@pytest.mark.parametrize("user", ["transact", "transact_one", "settle"])
+@pytest.mark.fault("D04")
+def test_every_use_of_a_session_hears_first_how_the_commit_before_ended(dsn: str, user: str) -> None:
+    database, _ = _without_waiting(dsn)
+    notes = Notes(database)
+    notes.send("one", fails=1)
 
-    assert database.transact(write, send_last) == 1
-    assert seen == [0, 1]
-    with connect(dsn) as connection:
-        assert connection.execute("select text from note").fetchall() == [("work",), ("last",)]
+    def count(connection: Connection) -> object:
+        return connection.execute("select count(*) from note").fetchone()
+
+    if user == "settle":
+        database.settle()
+    else:
+        assert getattr(database, user)(count) == (3,)
+    assert notes.read() == ["one"]
+    assert notes.tries == ["one", "one"]
     database.close()
 
 
 @pytest.mark.promise("P2")
-def test_a_statement_that_fails_beside_the_commit_undoes_the_whole_transaction(dsn: str) -> None:
+def test_a_transaction_that_can_never_be_committed_is_told_at_the_next_use_and_stores_nothing(dsn: str) -> None:
     database, waits = _without_waiting(dsn)
-    database.transact(lambda connection: connection.execute("create table note (text text not null)"))
-
-    def fail(connection: Connection, _: object) -> None:
-        connection.execute("insert into note values (null)")
-
-    with pytest.raises(StorageError, match="null value"):
-        database.transact(lambda connection: connection.execute("insert into note values ('work')"), fail)
-    assert database.transact(lambda connection: connection.execute("select from note").rowcount) == 0
+    notes = Notes(database)
+    notes.send("one", fails=9, error="check_violation")
+    with pytest.raises(StorageError, match="check_violation"):
+        notes.send("two")
+    assert notes.read() == []
     assert waits == []
+    notes.send("three")
+    database.settle()
+    assert notes.read() == ["three"], "the session goes on"
+    database.close()
+
+
+@pytest.mark.fault("D04")
+def test_a_collision_that_never_ends_is_given_up_beside_the_commit_too(dsn: str) -> None:
+    database, waits = _without_waiting(dsn)
+    notes = Notes(database)
+    notes.send("one", fails=9)
+    with pytest.raises(DatabaseBusy):
+        database.settle()
+    assert (len(waits), notes.read()) == (MAX_ATTEMPTS - 1, [])
+    database.settle()
+    database.close()
+
+
+@pytest.mark.promise("P2")
+def test_a_commit_that_was_sent_is_made_though_nobody_hears_of_it(dsn: str) -> None:
+    database, _ = _without_waiting(dsn)
+    notes = Notes(database)
+    notes.send("one")
+    database.close()
+    deadline = time.monotonic() + 60
+    while notes.read() != ["one"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.fault("D05")
+def test_a_lock_that_is_held_elsewhere_does_not_undo_the_commit_before(dsn: str) -> None:
+    database, waits = _without_waiting(make_conninfo(dsn, options="-c lock_timeout=20ms"))
+    notes = Notes(database)
+    database.transact(lambda connection: connection.execute("create table held ()"))
+    notes.send("one")
+    with _holding(dsn, "lock table held in access exclusive mode"), pytest.raises(DatabaseBusy, match="lock timeout"):
+        database.transact_ahead(
+            lambda connection: connection.execute("select from held"), lambda *_: None, lambda *_: None
+        )
+    assert len(waits) == MAX_ATTEMPTS - 1
+    assert (notes.read(), notes.tries) == (["one"], ["one"])
     database.close()
 
 

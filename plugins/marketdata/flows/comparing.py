@@ -49,7 +49,7 @@ def compare(services: Services, call: Call, answer: DailyAnswer) -> tuple[DailyA
     """
     given = _given(services, call, answer)
     transact = services.warehouse.transact
-    if not answer.quarantined and transact(confirm, call, answer.facts, given):
+    if not answer.quarantined and services.warehouse.transact_one(confirm, call, answer.facts, given):
         return _closed(answer, given)
     compared = transact(compare_stored, call, answer.facts, given)
     if _lacks_its_beginning(call, given, compared):

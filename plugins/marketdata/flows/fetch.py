@@ -62,7 +62,7 @@ def fetch_batch(
     started = monotonic()
     counts = dict.fromkeys(_COUNTERS, 0)
     rejected: set[str] = set()
-    pending = services.warehouse.transact(runs.pending_calls, run_id, batch)
+    pending = services.warehouse.transact_one(runs.pending_calls, run_id, batch)
     drop_left_behind(services, run_id, batch)
     with StaleCharts(services) as stale:
         for call in pending:
@@ -77,7 +77,7 @@ def fetch_batch(
                 if call.purpose == "verify":
                     answer, stored = compare(services, call, answer)
                 else:
-                    stored = services.warehouse.store_daily(call, answer)
+                    stored = services.warehouse.store_daily(call, answer, ahead=True)
             except RateLimited:
                 raise
             except VendorError as error:

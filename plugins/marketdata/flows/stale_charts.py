@@ -57,14 +57,18 @@ def drop_left_behind(services: Services, run_id: int, batch: int | None = None) 
 
     Nothing is dropped where nothing was written yet. Raises StorageError.
     """
-    written = services.warehouse.transact(find_written, run_id, batch) if services.cache.is_used else []
+    written = services.warehouse.transact_one(find_written, run_id, batch) if services.cache.is_used else []
     if written:
         dropped = services.cache.drop_charts(written)
         log.info("dropped charts=%d assets=%d run_id=%d: written by an earlier try", dropped, len(written), run_id)
 
 
 def drop_charts(services: Services, asset_ids: Iterable[int]) -> None:
-    """Take the charts of these assets out of the cache. Raises nothing: what is left there goes by its TTL."""
+    """Take the charts of these assets out of the cache once what was written is committed; else a reader refills them.
+
+    Raises nothing about the cache: what is left there goes by its TTL.
+    """
+    services.warehouse.settle()
     wanted = sorted(set(asset_ids))
     if not services.cache.is_used:
         return
@@ -72,7 +76,7 @@ def drop_charts(services: Services, asset_ids: Iterable[int]) -> None:
         services.cache.drop_charts([])  # what is owed from when the cache did not answer
         return
     try:
-        symbols = services.warehouse.transact(find_symbols, wanted)
+        symbols = services.warehouse.transact_one(find_symbols, wanted)
     except StorageError as error:
         log.warning("charts of %d assets stay in the cache until their TTL ends cause=%s", len(wanted), error.what)
         return

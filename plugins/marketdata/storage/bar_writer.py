@@ -1,8 +1,9 @@
 """Stores one vendor answer in one transaction: bars, revisions, coverage, evidence, counters, all or nothing.
 
 The steps: lock; look whether anything is stored there already; binary COPY, straight into the table on new ground, else
-into a temporary table and one merge; then everything else in one round trip with the commit. The lock comes first and
-in one order (market, then asset), so that two writers of the same bars wait for each other instead of colliding.
+into a temporary table and one merge; then everything else in one round with the commit, which is sent and not waited
+for. The lock comes first and in one order (market, then asset), so that two writers of the same bars wait for each other
+instead of colliding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from marketdata.domain.coverage import Spans, normalise
 from marketdata.domain.sessions import is_session
 from marketdata.storage.binary_rows import Column, days_since_epoch, encode, instant_since_epoch
 from marketdata.storage.calls import Call, DailyAnswer, Stored
-from marketdata.storage.connection import Connection, Database
+from marketdata.storage.connection import Connection, Cursor, Database
 from marketdata.storage.day_ranges import multirange
 from marketdata.storage.refusals import keep_refused
 from marketdata.storage.statements import statement
@@ -44,7 +45,9 @@ class _Prepared:
 
 
 def store_daily(database: Database, call: Call, answer: DailyAnswer) -> Stored:
-    """Store an answer and close its call; see :class:`DailyAnswer`. Returns what became of its bars.
+    """Store an answer and close its call; see :class:`DailyAnswer`. Returns what becomes of its bars.
+
+    The commit is on its way then: see :meth:`Database.transact_ahead`.
 
     Sending the same answer again changes nothing. A bar is replaced only by one that was fetched later, and its earlier
     version goes to ``bar_revision``. Of bars for the same asset and session the last one counts.
@@ -52,14 +55,17 @@ def store_daily(database: Database, call: Call, answer: DailyAnswer) -> Stored:
     prepared = _prepare(call, answer)
     finish = _finish_values(answer)
 
-    def write_bars(connection: Connection) -> Stored:
-        return _write_bars(connection, call, answer, prepared)
+    def lock(connection: Connection) -> Cursor:
+        return _lock(connection, call, prepared)
+
+    def write_bars(connection: Connection, ground: Cursor) -> Stored:
+        return _write_bars(connection, call, answer, prepared, ground.fetchone() == (True,))
 
     def write_proof(connection: Connection, stored: Stored) -> None:
         _write_proof(connection, call, answer, {**finish, **_counts(stored)}, prepared)
         crash_point("after_merge")
 
-    stored = database.transact(write_bars, write_proof)
+    stored = database.transact_ahead(lock, write_bars, write_proof)
     crash_point("after_commit")
     return stored
 
@@ -117,16 +123,21 @@ def _last_of_each(asset_ids: NDArray[np.int64], session: NDArray[np.datetime64])
     return lasts
 
 
-def _write_bars(connection: Connection, call: Call, answer: DailyAnswer, prepared: _Prepared) -> Stored:
-    with connection.pipeline():
-        if call.asset_id is None:
-            connection.execute(statement("bars/lock_market"), {"vendor": call.vendor})
-        else:
-            connection.execute(statement("bars/lock_asset"), {"vendor": call.vendor, "asset_id": call.asset_id})
-        ground = connection.execute(statement("bars/is_new_ground"), prepared.box)
+def _lock(connection: Connection, call: Call, prepared: _Prepared) -> Cursor:
+    """Lock, and ask whether anything is stored in the box."""
+    if call.asset_id is None:
+        connection.execute(statement("bars/lock_market"), {"vendor": call.vendor})
+    else:
+        connection.execute(statement("bars/lock_asset"), {"vendor": call.vendor, "asset_id": call.asset_id})
+    return connection.execute(statement("bars/is_new_ground"), prepared.box)
+
+
+def _write_bars(
+    connection: Connection, call: Call, answer: DailyAnswer, prepared: _Prepared, is_new_ground: bool
+) -> Stored:
     if prepared.count == 0:
         return Stored(0, 0, 0)
-    if ground.fetchone() == (True,):
+    if is_new_ground:
         _copy(connection, "bars/copy_daily", prepared.copies)
         return Stored(prepared.count, 0, 0)
     connection.execute(statement("bars/create_staging"))

@@ -1,44 +1,36 @@
-"""One database session: its settings, its transactions, and its errors in our words.
-
-Every transaction goes through :meth:`Database.transact`, which repeats what a collision or a lost connection undid.
-"""
+"""One database session: its settings and its transactions, which repeat what a collision or a lost connection undid."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 import psycopg
-from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from marketdata.errors import (
-    ConfigurationError,
-    DatabaseBusy,
-    DatabaseReadOnly,
-    DatabaseUnavailable,
-    SchemaMismatch,
-    StorageError,
-)
+from marketdata.errors import ConfigurationError, DatabaseUnavailable
 from marketdata.settings import frozen_now
+from marketdata.storage.database_errors import COLLISIONS, is_full, translated, why_no_connection
 from marketdata.storage.statements import statement
 
 log = logging.getLogger(__name__)
 
+F = TypeVar("F")
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[object, ...]]
+Cursor = psycopg.Cursor[tuple[object, ...]]
 
 SCHEMA = "marketdata"
 MAX_ATTEMPTS = 5
 CONNECT_ATTEMPTS = 3
 FULL_ATTEMPTS = 8
 """A server without a session left soon has one: 13 s of waiting in all, 26 s at most, less than a tick may take."""
-MIGRATE = "run: marketdata migrate"
-LACKS_ROLE = "make the login a member of marketdata_app, or migrate as the schema's owner: see docs/deployment.md"
 
 SESSION_SETTINGS = {
     "search_path": f"{SCHEMA},public",
@@ -49,25 +41,6 @@ SESSION_SETTINGS = {
     "jit": "off",  # compiling costs more than any statement here runs
 }
 
-_COLLISIONS = (
-    errors.DeadlockDetected,
-    errors.SerializationFailure,
-    errors.LockNotAvailable,
-    errors.UniqueViolation,  # somebody without our locks stored the same rows in between: the next attempt sees them
-)
-_SCHEMA_ERRORS = (
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.UndefinedFunction,
-    errors.UndefinedObject,
-    errors.InvalidSchemaName,
-)
-_FULL = (  # a session that was never given has no SQLSTATE
-    "too many clients",
-    "too many connections",
-    "connection slots are reserved",
-    "no more connections allowed",  # PgBouncer
-)
 _jitter = secrets.SystemRandom()
 
 
@@ -80,7 +53,7 @@ def connect(dsn: str, *, autocommit: bool = False, settings: dict[str, str] | No
     try:
         return psycopg.connect(**arguments, autocommit=autocommit)  # type: ignore[arg-type]
     except psycopg.OperationalError as error:
-        raise _why_no_connection(error, dsn) from error
+        raise why_no_connection(error, dsn) from error
 
 
 def session_arguments(dsn: str, settings: Mapping[str, str]) -> dict[str, object]:
@@ -100,6 +73,15 @@ def session_arguments(dsn: str, settings: Mapping[str, str]) -> dict[str, object
     return {**defaults, **given, "options": options, "prepare_threshold": 1}
 
 
+@dataclass(slots=True)
+class _Sent:
+    """A transaction whose commit was sent: ``pipeline`` is open until that is heard of, None where it was undone."""
+
+    commit: Cursor
+    pipeline: ExitStack | None
+    run_to_its_end: Callable[[Connection], None]
+
+
 class Database:
     """A session that is opened when first needed and again after it was lost. Not for use by two threads at once."""
 
@@ -108,6 +90,7 @@ class Database:
         self._wait = wait
         self._connection: Connection | None = None
         self._told: datetime | None = None
+        self._sent: _Sent | None = None
 
     def connection(self) -> Connection:
         """The open session; connects if there is none, up to 3 times while the server is away, 8 while it is full."""
@@ -116,39 +99,93 @@ class Database:
         attempt = 1
         while True:
             try:
-                self._connection, self._told = connect(self.dsn), frozen_now()
+                self._connection, self._told = connect(self.dsn, autocommit=True), frozen_now()
                 return self._connection
             except DatabaseUnavailable as error:
-                if attempt >= (FULL_ATTEMPTS if _is_full(error.why) else CONNECT_ATTEMPTS):
+                if attempt >= (FULL_ATTEMPTS if is_full(error.why) else CONNECT_ATTEMPTS):
                     raise
                 log.warning("no session: attempt=%d cause=%s", attempt, error.why)
             self._pause(attempt)
             attempt += 1
 
-    def transact(self, work: Callable[[Connection], T], last: Callable[[Connection, T], None] | None = None) -> T:
+    def transact(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction, commit, and return its result; on any error nothing of it is stored.
 
-        ``last`` is given that result and sends statements whose answers nobody reads: they travel with the commit.
-        Both are run again, up to 5 times in all, after a collision with another writer or a lost connection, so they
-        must do nothing but talk to the database. Database errors leave as errors of ours; others pass unchanged.
+        It is run again, up to 5 times in all, after a collision with another writer or a lost connection, so it must do
+        nothing but talk to the database. Database errors leave as errors of ours; others pass unchanged.
         """
+
+        def run(connection: Connection) -> T:
+            self._hear(connection)
+            connection.execute("begin")
+            result = work(connection)
+            connection.execute("commit")
+            return result
+
+        return self._repeated(run)
+
+    def transact_one(self, work: Callable[[Connection], T]) -> T:
+        """As :meth:`transact`, for ``work`` of one statement, which is one by itself: a round instead of three."""
+
+        def run(connection: Connection) -> T:
+            self._hear(connection)
+            return work(connection)
+
+        return self._repeated(run)
+
+    def transact_ahead(
+        self,
+        first: Callable[[Connection], F],
+        work: Callable[[Connection, F], T],
+        last: Callable[[Connection, T], None],
+    ) -> T:
+        """As :meth:`transact`, but return when the commit is sent: the caller goes on while the server commits.
+
+        ``first`` sends statements that travel with the begin, and ``work`` is given what it returns; ``last`` is given
+        the result of ``work`` and sends statements whose answers nobody reads, which travel with the commit. The next
+        use of this session, :meth:`settle` at the latest, hears how it ended, and where it was undone runs all three
+        again, as often as :meth:`transact` would. A commit that was sent is made even if this process dies.
+        """
+
+        def run(connection: Connection, begin: AbstractContextManager[object], end: ExitStack) -> tuple[T, Cursor]:
+            with begin:
+                connection.execute("begin")
+                begun = first(connection)
+            result = work(connection, begun)
+            end.enter_context(connection.pipeline())
+            last(connection, result)
+            return result, connection.execute("commit")
+
+        def run_to_its_end(connection: Connection) -> None:
+            with ExitStack() as end:
+                run(connection, connection.pipeline(), end)
+
+        def send(connection: Connection) -> T:
+            with ExitStack() as end:
+                result, commit = run(connection, self._next_round(connection), end)
+                self._sent = _Sent(commit, end.pop_all(), run_to_its_end)
+            return result
+
+        return self._repeated(send)
+
+    def settle(self) -> None:
+        """Wait for the commit that is on its way, if one is; raises as :meth:`transact` where it cannot be made."""
+        if self._sent is not None:
+            self._repeated(self._hear)
+
+    def _repeated(self, run: Callable[[Connection], T]) -> T:
+        """``run`` until it succeeds, for as long as trying again can help."""
         attempt = 1
         while True:
             connection = self.connection()
             try:
                 self._tell_time(connection)
-                result = work(connection)
-                if last is None:
-                    connection.commit()
-                else:
-                    with connection.pipeline():
-                        last(connection, result)
-                        connection.commit()
-                return result
+                return run(connection)
             except psycopg.Error as error:
                 lost = connection.closed or connection.broken
                 self._undo(connection)
-                if attempt == MAX_ATTEMPTS or not (lost or isinstance(error, _COLLISIONS)):
+                if attempt == MAX_ATTEMPTS or not (lost or isinstance(error, COLLISIONS)):
+                    self._sent = None
                     raise translated(error, self.dsn) from error
                 log.warning("transaction repeated: sqlstate=%s attempt=%d lost=%s", error.sqlstate, attempt, lost)
             except BaseException:
@@ -157,8 +194,34 @@ class Database:
             self._pause(attempt)
             attempt += 1
 
+    def _hear(self, connection: Connection) -> None:
+        """Hear how the commit before ended, if one is on its way."""
+        if self._sent is not None:
+            with self._next_round(connection):
+                pass
+
+    @contextmanager
+    def _next_round(self, connection: Connection) -> Iterator[None]:
+        """For statements that travel together, with the commit before if one is on its way; hears how that ended."""
+        sent = self._sent
+        if sent is not None and sent.pipeline is None:
+            sent.run_to_its_end(connection)
+            sent = self._sent = None
+        if sent is None or sent.pipeline is None:
+            with connection.pipeline():
+                yield
+            return
+        pipeline, sent.pipeline = sent.pipeline, None
+        try:
+            with pipeline:
+                yield
+        finally:
+            if sent.commit.statusmessage == "COMMIT":
+                self._sent = None
+
     def close(self) -> None:
-        """Give the session back; an open transaction is undone by the server."""
+        """Give the session back; the server undoes an open transaction, and makes a commit that was sent."""
+        self._sent = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -167,8 +230,8 @@ class Database:
         """Move the session's clock after ours, where ``MARKETDATA_NOW`` has frozen or freed it since."""
         frozen = frozen_now()
         if frozen != self._told:
+            self._hear(connection)
             connection.execute(statement("schema/set_clock"), {"now": frozen.isoformat() if frozen else ""})
-            connection.commit()
             self._told = frozen
 
     def _pause(self, attempt: int) -> None:
@@ -181,49 +244,7 @@ class Database:
             connection.close()  # lost: the server undoes the transaction itself
 
 
-def translated(error: psycopg.Error, dsn: str) -> StorageError:
-    """The error of ours that a database error means."""
-    where, why = _place(dsn), _first_line(error)
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return DatabaseReadOnly(where, why, "point the DSN at the primary, or unset default_transaction_read_only")
-    if isinstance(error, _SCHEMA_ERRORS):
-        return SchemaMismatch(where, why, MIGRATE)
-    if isinstance(error, errors.InsufficientPrivilege):
-        return StorageError(where, why, LACKS_ROLE)
-    if isinstance(error, (errors.QueryCanceled, *_COLLISIONS)):
-        return DatabaseBusy(where, why, "look for a long transaction in pg_stat_activity, then try again")
-    if isinstance(error, psycopg.OperationalError):
-        return DatabaseUnavailable(where, why, "see the server's log, its disk and its connections, then try again")
-    return StorageError(where, why, "this is a defect or bad data that no check caught: report it with the log")
-
-
 def _frozen_clock() -> dict[str, str]:
     """The setting that the SQL function ``market_date`` reads, where ``MARKETDATA_NOW`` freezes the clock."""
     frozen = frozen_now()
     return {"marketdata.now": frozen.isoformat()} if frozen else {}
-
-
-def _why_no_connection(error: psycopg.OperationalError, dsn: str) -> StorageError:
-    where, why = _place(dsn), _first_line(error)
-    if "session is read-only" in str(error) or "hot standby" in str(error):
-        return DatabaseReadOnly(where, why, "point the DSN at the primary, or unset default_transaction_read_only")
-    if _is_full(why):
-        step = "raise max_connections, or lower what is given to pools and processes: see docs/deployment.md"
-        return DatabaseUnavailable(where, why, step)
-    return DatabaseUnavailable(where, why, "check that the server runs there and takes connections")
-
-
-def _is_full(why: str) -> bool:
-    return any(said in why for said in _FULL)
-
-
-def _place(dsn: str) -> str:
-    """Host, port and database of a DSN, and nothing secret."""
-    given = conninfo_to_dict(dsn)
-    host, port = given.get("host", "local socket"), given.get("port", 5432)
-    return f"database {given.get('dbname', '')} at {host}:{port}"
-
-
-def _first_line(error: psycopg.Error) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

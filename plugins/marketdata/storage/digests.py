@@ -83,14 +83,9 @@ def list_due(connection: Connection, asset_ids: Collection[int], *, run_id: int,
 def confirm(connection: Connection, call: Call, facts: CallFacts, given: Given) -> bool:
     """Close ``call`` if the answer's years are those stored, by their digests; else write nothing and return False.
 
-    A transaction of its own, of one statement and one round: the usual end of a comparison.
+    One statement, for ``transact_one``: the usual end of a comparison.
     """
-    connection.autocommit = True  # no rounds for begin and commit: beside a local server half of the time
-    try:
-        return _close(connection, call, facts, given, given.digests)
-    finally:
-        if not connection.closed:
-            connection.autocommit = False
+    return _close(connection, call, facts, given, given.digests)
 
 
 def compare_stored(connection: Connection, call: Call, facts: CallFacts, given: Given) -> Compared:

@@ -14,7 +14,8 @@ import redis
 
 from marketdata import settings
 from marketdata.errors import ConfigurationError, MarketDataError
-from marketdata.storage.connection import LACKS_ROLE, MIGRATE, Connection, connect
+from marketdata.storage.connection import Connection, connect
+from marketdata.storage.database_errors import LACKS_ROLE, MIGRATE
 from marketdata.storage.migrations import check_schema, waiting_migrations
 from marketdata.storage.outbox import find_waiting
 from marketdata.storage.roles import APP, READER, find_login

@@ -17,7 +17,8 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from marketdata.errors import ConfigurationError, InvalidRequest, MarketDataError
-from marketdata.storage.connection import Connection, connect, translated
+from marketdata.storage.connection import Connection, connect
+from marketdata.storage.database_errors import translated
 from marketdata.storage.statements import statement
 
 TABLE = "asset_data"

@@ -22,7 +22,8 @@ import psycopg
 
 from marketdata.errors import SchemaMismatch
 from marketdata.settings import now
-from marketdata.storage.connection import MIGRATE, SCHEMA, Connection, connect, translated
+from marketdata.storage.connection import SCHEMA, Connection, connect
+from marketdata.storage.database_errors import MIGRATE, translated
 from marketdata.storage.roles import find_login, grant
 from marketdata.storage.statements import sql_directory, statement
 from marketdata.storage.timescale import Level, enable, level

@@ -11,7 +11,8 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from marketdata.errors import DatabaseUnavailable
-from marketdata.storage.connection import Connection, session_arguments, translated
+from marketdata.storage.connection import Connection, session_arguments
+from marketdata.storage.database_errors import translated
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -47,9 +47,20 @@ class Warehouse:
         """
         return self._database.transact(lambda connection: work(connection, *args, **kwargs))
 
-    def store_daily(self, call: Call, answer: DailyAnswer) -> Stored:
+    def transact_one(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As :meth:`transact`, for a storage function of one statement, which needs no transaction around it."""
+        return self._database.transact_one(lambda connection: work(connection, *args, **kwargs))
+
+    def store_daily(self, call: Call, answer: DailyAnswer, *, ahead: bool = False) -> Stored:
         """Store an authoritative answer and close its call; see :func:`marketdata.storage.bar_writer.store_daily`.
 
-        Not a function for :meth:`transact`, since its last statements travel with the commit.
+        ``ahead``: return while the server commits. :meth:`settle`, or any other use of this warehouse, hears of it.
         """
-        return bar_writer.store_daily(self._database, call, answer)
+        stored = bar_writer.store_daily(self._database, call, answer)
+        if not ahead:
+            self.settle()
+        return stored
+
+    def settle(self) -> None:
+        """Wait until what was stored ahead is committed; raises StorageError where it cannot be."""
+        self._database.settle()
