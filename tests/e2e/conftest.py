@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +42,33 @@ class Ended:
     report: dict[str, Any]
 
 
+class Metrics:
+    """A StatsD receiver: what the stack's processes send of ours, as it comes."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((processes.LOOPBACK, 0))
+        self._texts: deque[str] = deque()
+        threading.Thread(target=self._listen, name="metrics", daemon=True).start()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes Airflow send here."""
+        host, port = self._socket.getsockname()
+        options = {"STATSD_ON": "True", "STATSD_HOST": host, "STATSD_PORT": str(port)}
+        return {f"AIRFLOW__METRICS__{name}": value for name, value in options.items()}
+
+    def heard(self) -> list[str]:
+        """Everything since the last look."""
+        return [self._texts.popleft() for _ in range(len(self._texts))]
+
+    def _listen(self) -> None:
+        while True:
+            text = self._socket.recv(65_536).decode()
+            if "marketdata." in text:
+                self._texts.append(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduler:
     """The DAGs in a real scheduler, with the vendor, the database and the cache that they work on."""
@@ -48,6 +78,7 @@ class Scheduler:
     dsn: str
     redis_url: str
     stack: Stack
+    metrics: Metrics
 
     @property
     def home(self) -> Path:
@@ -95,13 +126,17 @@ class Scheduler:
 
 @pytest.fixture(scope="session")
 def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    metrics = Metrics()
     environ = {"PATH": os.environ["PATH"], "MARKETDATA_AIRFLOW_PORT": str(processes.free_port())}
     environ |= {name: os.environ[name] for name in ("PG_BINDIR", "VALKEY_SERVER") if name in os.environ}
     stack = Stack(
         tmp_path_factory.mktemp("stack"),
         environ=environ,
         postgres_settings=postgres.THROW_AWAY,
-        airflow_settings={"MARKETDATA_CRYPTO_HOURS": "always"},  # or realtime would tick in New York's day only
+        airflow_settings={
+            "MARKETDATA_CRYPTO_HOURS": "always",  # or realtime would tick in New York's day only
+            **metrics.settings,
+        },
     )
     addresses = stack.up()
     try:
@@ -109,7 +144,7 @@ def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
             processes.guard(process, signal.SIGTERM)
         api = AirflowApi(addresses.AIRFLOW_URL, addresses.AIRFLOW_USER, addresses.AIRFLOW_PASSWORD)
         vendor = SimulatorAdmin(addresses.SIMULATOR_URL)
-        yield Scheduler(api, vendor, addresses.MARKETDATA_DSN, addresses.REDIS_URL, stack)
+        yield Scheduler(api, vendor, addresses.MARKETDATA_DSN, addresses.REDIS_URL, stack, metrics)
     finally:
         stack.down()
 

@@ -75,6 +75,19 @@ def test_a_trigger_stores_exactly_the_bars_asked_for_and_again_stores_nothing(sc
     assert scheduler.rows(_BARS) == stored
 
 
+def test_a_task_sends_what_its_run_did_through_airflows_stats(scheduler: Scheduler) -> None:
+    scheduler.metrics.heard()
+    report = scheduler.run(range="7D", symbols=["AAPL"]).report
+    heard = scheduler.metrics.heard()
+    for expected in (
+        f"runs.{DAG_ID}.success:1|c",
+        f"records.{DAG_ID}.inserted:{report['inserted']}|c",
+        f"vendor_calls.{DAG_ID}.polygon.2xx:1|c",
+    ):
+        assert heard.count(f"airflow.marketdata.{expected}") == 1, heard
+    assert not any("AAPL" in text for text in heard)
+
+
 @pytest.fixture(scope="module")
 def partial(_stack: Scheduler, first_scheduled_run: Ended) -> tuple[Scheduler, Ended]:
     """A run in which just MSFT failed; what it left is there until ``scheduler`` is asked for again."""
