@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -335,6 +336,19 @@ def test_a_reader_that_is_let_go_reads_no_more_however_far_it_was(ticker: Ticker
         return len(at_work)
 
     assert asyncio.run(readers_at_work()) == 0
+
+
+def test_what_comes_in_the_moment_in_which_a_wait_ends_is_sent_before_a_heartbeat_names_its_place() -> None:
+    """A heartbeat says that all before its id was sent: a client that left then would never get what is in the queue."""
+    listener = fan_out.Listener(frozenset(), None, (0, 0))
+
+    class TooLate(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            listener.queue.append("a price")
+            raise TimeoutError
+
+    listener._news = TooLate()
+    assert asyncio.run(listener.wait(60))
 
 
 @pytest.fixture
