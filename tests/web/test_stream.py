@@ -339,7 +339,7 @@ def test_a_reader_that_is_let_go_reads_no_more_however_far_it_was(ticker: Ticker
 
 
 def test_what_comes_in_the_moment_in_which_a_wait_ends_is_sent_before_a_heartbeat_names_its_place() -> None:
-    """A heartbeat says that all before its id was sent: a client that left then would never get what is in the queue."""
+    """A heartbeat says that all up to its id was sent: a client that left then would never get what is queued."""
     listener = fan_out.Listener(frozenset(), None, (0, 0))
 
     class TooLate(asyncio.Event):
