@@ -260,6 +260,20 @@ def test_a_commit_that_was_sent_is_made_though_nobody_hears_of_it(dsn: str) -> N
 
 
 @pytest.mark.fault("D05")
+def test_a_vendor_may_take_longer_than_any_timeout_of_the_session_that_waits_to_hear(dsn: str) -> None:
+    limits = "-c statement_timeout=200ms -c idle_in_transaction_session_timeout=200ms"
+    database, waits = _without_waiting(make_conninfo(dsn, options=limits))
+    notes = Notes(database)
+    notes.send("one")
+    time.sleep(0.5)  # the vendor's time: no state is waited for
+    notes.send("two")
+    time.sleep(0.5)
+    database.settle()
+    assert (notes.read(), notes.tries, waits) == (["one", "two"], ["one", "two"], [])
+    database.close()
+
+
+@pytest.mark.fault("D05")
 def test_a_lock_that_is_held_elsewhere_does_not_undo_the_commit_before(dsn: str) -> None:
     database, waits = _without_waiting(make_conninfo(dsn, options="-c lock_timeout=20ms"))
     notes = Notes(database)
