@@ -1,9 +1,9 @@
 """Stores one vendor answer in one transaction: bars, revisions, coverage, evidence, counters, all or nothing.
 
 The steps: lock; look whether anything is stored there already; binary COPY, straight into the table on new ground, else
-into a temporary table and one merge; then everything else in one round with the commit, for which nobody waits. The
-lock comes first and in one order (market, then asset), so that two writers of the same bars wait for each other instead
-of colliding.
+into a temporary table and one merge; then everything else travels with the commit, for which nobody waits. The lock
+comes first and in one order (market, then asset), so that two writers of the same bars wait for each other instead of
+colliding.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Database:
         return self._repeated(run)
 
     def transact_one(self, work: Callable[[Connection], T]) -> T:
-        """As :meth:`transact`, for ``work`` of one statement, which is one by itself: a round instead of three."""
+        """As :meth:`transact`, for ``work`` of one statement, which is one by itself: one trip instead of three."""
 
         def run(connection: Connection) -> T:
             self._hear(connection)
@@ -162,7 +162,7 @@ class Database:
 
         def send(connection: Connection) -> T:
             with ExitStack() as end:
-                result, commit = run(connection, self._next_round(connection), end)
+                result, commit = run(connection, self._next_trip(connection), end)
                 self._sent = _Sent(commit, end.pop_all(), run_to_its_end)
             return result
 
@@ -197,11 +197,11 @@ class Database:
     def _hear(self, connection: Connection) -> None:
         """Hear how the commit before ended, if one is on its way."""
         if self._sent is not None:
-            with self._next_round(connection):
+            with self._next_trip(connection):
                 pass
 
     @contextmanager
-    def _next_round(self, connection: Connection) -> Iterator[None]:
+    def _next_trip(self, connection: Connection) -> Iterator[None]:
         """For statements that travel together, with the commit before if one is on its way; hears how that ended."""
         sent = self._sent
         if sent is not None and sent.pipeline is None:
