@@ -78,7 +78,9 @@ def main() -> int:
         console.print(str(error))
         return 1
     is_whole = len(chosen) == len(SCENES)
-    page = _page(where, figures, sections) if is_whole else _renewed(PAGE.read_text(encoding="utf-8"), figures)
+    page = (
+        _page(where, figures, sections) if is_whole else _renewed(PAGE.read_text(encoding="utf-8"), figures, sections)
+    )
     PAGE.write_text(page, encoding="utf-8")
     console.print(f"written: {PAGE.relative_to(ROOT)}")
     return 0 if all(figure.met for figure in figures) else 1
@@ -97,12 +99,14 @@ def _page(where: str, figures: list[Figure], sections: list[Section]) -> str:
     return "\n".join([*head, *rows, *(f"\n{section.text}" for section in sections), ""])
 
 
-def _renewed(page: str, figures: list[Figure]) -> str:
-    """The page with these figures in place of the same ones, or as new lines behind the others."""
+def _renewed(page: str, figures: list[Figure], sections: list[Section]) -> str:
+    """The page with these figures and sections in place of the same ones, or behind the others where they are new."""
     head, rule, rest = page.partition("\n|---|---|---|---|\n")
-    table, gap, sections = rest.partition("\n\n")
+    table, *below = rest.rstrip("\n").split("\n\n## ")
     rows = {row.split(" | ")[0]: row for row in [*table.split("\n"), *map(_row, figures)]}
-    return "".join([head, rule, "\n".join(rows.values()), gap, sections])
+    texts = [*(f"## {text}" for text in below), *(section.text.rstrip("\n") for section in sections)]
+    titled = {text.partition("\n")[0]: text for text in texts}
+    return "\n".join([f"{head}{rule}" + "\n".join(rows.values()), *(f"\n{text}" for text in titled.values()), ""])
 
 
 def _row(figure: Figure) -> str:

@@ -78,8 +78,11 @@ def realtime_scheduled(_: _Stage) -> list[Figure]:
                 beside = scene.observe(minutes)
         finally:
             stack.down()
-    busy = f"beside {len(history.seconds)} historical runs over {STOCKS:,} stocks, one after the other"
-    return [*_figures(alone, "nothing beside", most=6.0), *_figures(beside, busy, most=15.0)]
+    busy = f"beside historical runs over {STOCKS:,} stocks, one after the other"
+    return [
+        *_figures(alone, "nothing beside", most=6.0),
+        *_figures(beside, busy, most=15.0, runs=len(history.seconds)),
+    ]
 
 
 @dataclass(slots=True)
@@ -222,7 +225,7 @@ def _symbol(number: int) -> str:
     return f"X:SC{number}USD"
 
 
-def _figures(observed: Observed, beside: str, *, most: float) -> list[Figure]:
+def _figures(observed: Observed, beside: str, *, most: float, runs: int = 0) -> list[Figure]:
     ticks = observed.ticks
     what = f"{COINS} coins through the scheduler, {len(ticks)} minutes of both realtime DAGs, {beside}"
     readable = [tick.readable for tick in ticks]
@@ -230,9 +233,10 @@ def _figures(observed: Observed, beside: str, *, most: float) -> list[Figure]:
     ours = [tick.readable - tick.started for tick in ticks]
     slowest = _percentile(readable, 95)
     parts = f"until the task starts {_spoken(starts)}; from there {_spoken(ours)}"
+    during = f" during {runs} runs" if runs else ""
     return [
         Figure(f"{what}: ticks lost, doubled or failed", "0",
-               f"{len(observed.wrong)}{''.join(f'; {one}' for one in observed.wrong)}", not observed.wrong),
+               f"{len(observed.wrong)}{during}{''.join(f'; {one}' for one in observed.wrong)}", not observed.wrong),
         Figure(f"{what}: from the minute until its prices are readable in Redis", f"p95 at most {most:g} s",
                f"{_spoken(readable)}, of which {parts}", slowest <= most),
     ]  # fmt: skip
