@@ -58,9 +58,17 @@ class Metrics:
         options = {"STATSD_ON": "True", "STATSD_HOST": host, "STATSD_PORT": str(port)}
         return {f"AIRFLOW__METRICS__{name}": value for name, value in options.items()}
 
-    def heard(self) -> list[str]:
-        """Everything since the last look."""
-        return [self._texts.popleft() for _ in range(len(self._texts))]
+    def forget(self) -> None:
+        """Nothing was heard yet."""
+        self._texts.clear()
+
+    def heard(self, last: str) -> list[str]:
+        """Everything since it was forgotten, up to now; waits until ``last`` is among it."""
+        deadline = time.monotonic() + 60
+        while last not in (texts := list(self._texts)):
+            assert time.monotonic() < deadline, f"{last} was not sent: {texts}"
+            time.sleep(0.01)
+        return texts
 
     def _listen(self) -> None:
         while True:

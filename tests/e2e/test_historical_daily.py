@@ -76,15 +76,16 @@ def test_a_trigger_stores_exactly_the_bars_asked_for_and_again_stores_nothing(sc
 
 
 def test_a_task_sends_what_its_run_did_through_airflows_stats(scheduler: Scheduler) -> None:
-    scheduler.metrics.heard()
+    scheduler.metrics.forget()
     report = scheduler.run(range="7D", symbols=["AAPL"]).report
-    heard = scheduler.metrics.heard()
     for expected in (
         f"runs.{DAG_ID}.success:1|c",
         f"records.{DAG_ID}.inserted:{report['inserted']}|c",
         f"vendor_calls.{DAG_ID}.polygon.2xx:1|c",
     ):
-        assert heard.count(f"airflow.marketdata.{expected}") == 1, heard
+        text = f"airflow.marketdata.{expected}"
+        heard = scheduler.metrics.heard(text)
+        assert heard.count(text) == 1
     assert not any("AAPL" in text for text in heard)
 
 

@@ -61,7 +61,7 @@ def tasks_at_work(scheduler: Scheduler) -> list[tuple[psutil.Process, psutil.Pro
 def lives(process: psutil.Process) -> bool:
     """Whether a process is there, and more than an entry that nobody has read."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -261,13 +261,13 @@ def test_a_commit_that_was_sent_is_made_though_nobody_hears_of_it(dsn: str) -> N
 
 @pytest.mark.fault("D05")
 def test_a_vendor_may_take_longer_than_any_timeout_of_the_session_that_waits_to_hear(dsn: str) -> None:
-    limits = "-c statement_timeout=200ms -c idle_in_transaction_session_timeout=200ms"
+    limits = "-c statement_timeout=1s -c idle_in_transaction_session_timeout=1s"
     database, waits = _without_waiting(make_conninfo(dsn, options=limits))
     notes = Notes(database)
     notes.send("one")
-    time.sleep(0.5)  # the vendor's time: no state is waited for
+    time.sleep(1.2)  # the vendor's time: no state is waited for
     notes.send("two")
-    time.sleep(0.5)
+    time.sleep(1.2)
     database.settle()
     assert (notes.read(), notes.tries, waits) == (["one", "two"], ["one", "two"], [])
     database.close()

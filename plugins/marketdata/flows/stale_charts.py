@@ -66,7 +66,7 @@ def drop_left_behind(services: Services, run_id: int, batch: int | None = None) 
 def drop_charts(services: Services, asset_ids: Iterable[int]) -> None:
     """Take the charts of these assets out of the cache once what was written is committed; else a reader refills them.
 
-    Raises nothing about the cache: what is left there goes by its TTL.
+    Raises StorageError where it cannot be committed, and nothing else: what is left in the cache goes by its TTL.
     """
     services.warehouse.settle()
     wanted = sorted(set(asset_ids))
