@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import numpy as np
@@ -23,7 +23,8 @@ from marketdata.errors import (
 )
 from marketdata.storage.connection import CONNECT_ATTEMPTS, MAX_ATTEMPTS, Connection, Cursor, Database, connect
 from marketdata.storage.warehouse import Warehouse
-from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars
+from tests.storage.ledger import MONDAY, SEEN, WEEK, Ledger, answer, bars, kill_other_sessions
+from tests.storage.relay import open_relay
 
 NOWHERE = "postgresql://someone:hunter2secret@127.0.0.1:1/marketdata"
 
@@ -31,6 +32,18 @@ NOWHERE = "postgresql://someone:hunter2secret@127.0.0.1:1/marketdata"
 def _without_waiting(dsn: str) -> tuple[Database, list[float]]:
     waits: list[float] = []
     return Database(dsn, wait=waits.append), waits
+
+
+def _count(connection: Connection) -> object:
+    """How many notes there are."""
+    return connection.execute("select count(*) from note").fetchone()
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _nothing(_connection: Connection) -> None:
@@ -155,7 +168,14 @@ class Notes:
         self.tries: list[str] = []
         database.transact(lambda connection: connection.execute("create table note (text text not null)"))
 
-    def send(self, text: str, *, fails: int = 0, error: str = "serialization_failure") -> str:
+    def send(
+        self,
+        text: str,
+        *,
+        fails: int = 0,
+        error: str = "serialization_failure",
+        at_the_end: Callable[[], object] = lambda: None,
+    ) -> str:
         tries = self.tries
 
         def note(connection: Connection, step: str) -> Cursor:
@@ -169,6 +189,7 @@ class Notes:
         def last(connection: Connection, result: str) -> None:
             assert result == f"{text} first"
             note(connection, "last")
+            at_the_end()
             if tries.count(text) <= fails:
                 connection.execute(f"do $$ begin raise {error}; end $$")  # type: ignore[arg-type]
 
@@ -208,14 +229,10 @@ def test_every_use_of_a_session_hears_first_how_the_commit_before_ended(dsn: str
     database, _ = _without_waiting(dsn)
     notes = Notes(database)
     notes.send("one", fails=1)
-
-    def count(connection: Connection) -> object:
-        return connection.execute("select count(*) from note").fetchone()
-
     if user == "settle":
         database.settle()
     else:
-        assert getattr(database, user)(count) == (3,)
+        assert getattr(database, user)(_count) == (3,)
     assert notes.read() == ["one"]
     assert notes.tries == ["one", "one"]
     database.close()
@@ -253,10 +270,37 @@ def test_a_commit_that_was_sent_is_made_though_nobody_hears_of_it(dsn: str) -> N
     notes = Notes(database)
     notes.send("one")
     database.close()
-    deadline = time.monotonic() + 60
-    while notes.read() != ["one"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    _wait_until(lambda: notes.read() == ["one"])
+
+
+@pytest.mark.parametrize("user", ["transact", "transact_one", "transact_ahead", "settle"])
+@pytest.mark.promise("P2")
+@pytest.mark.fault("D03")
+def test_a_session_that_was_killed_right_after_its_commit_is_opened_again(
+    dsn: str, user: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer to the commit and the server's goodbye arrive together, after the client has asked for both."""
+    direct, _ = _without_waiting(dsn)
+    with open_relay(dsn) as relay, closing(_without_waiting(relay.dsn)[0]) as database:
+        notes = Notes(database)
+        notes.send("one", at_the_end=relay.flows.clear)
+        _wait_until(lambda: direct.transact_one(_count) == (3,))
+        direct.close()
+        kill_other_sessions(dsn)
+        release = threading.Timer(0.3, relay.flows.set)
+        release.start()
+        if user == "settle":
+            database.settle()
+            assert "sqlstate=57P01" in caplog.text, "what the server said, not what the client could do no more"
+        elif user == "transact_ahead":
+            notes.send("two")
+            database.settle()
+        else:
+            assert getattr(database, user)(_count) == (3,)
+        release.join()
+        assert notes.read() == (["one", "two"] if user == "transact_ahead" else ["one"])
+        assert notes.tries.count("one") == 1, "a commit that was heard of is not made twice"
+    assert caplog.text.count("transaction repeated") == 1
 
 
 @pytest.mark.fault("D05")

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from marketdata.errors import ConfigurationError, DatabaseUnavailable
 from marketdata.settings import frozen_now
-from marketdata.storage.database_errors import COLLISIONS, is_full, translated, why_no_connection
+from marketdata.storage.database_errors import COLLISIONS, as_the_server_said, is_full, translated, why_no_connection
 from marketdata.storage.statements import statement
 
 log = logging.getLogger(__name__)
@@ -181,9 +181,10 @@ class Database:
             try:
                 self._tell_time(connection)
                 return run(connection)
-            except psycopg.Error as error:
-                lost = connection.closed or connection.broken
+            except psycopg.Error as raised:
+                error = as_the_server_said(raised)
                 self._undo(connection)
+                lost = connection.closed
                 if attempt == MAX_ATTEMPTS or not (lost or isinstance(error, COLLISIONS)):
                     self._sent = None
                     raise translated(error, self.dsn) from error
@@ -238,10 +239,11 @@ class Database:
         self._wait(_jitter.uniform(0.0, 0.1 * 2**attempt))
 
     def _undo(self, connection: Connection) -> None:
+        """Roll back; a session that cannot is lost, even where the client has not seen its end yet, and is closed."""
         try:
             connection.rollback()
         except psycopg.Error:
-            connection.close()  # lost: the server undoes the transaction itself
+            connection.close()  # the server undoes the transaction itself
 
 
 def _frozen_clock() -> dict[str, str]:

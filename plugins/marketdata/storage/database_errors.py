@@ -38,6 +38,13 @@ _FULL = (  # a session that was never given has no SQLSTATE
 )
 
 
+def as_the_server_said(error: psycopg.Error) -> psycopg.Error:
+    """``error``, or the server's that it hides: the client's own, for a pipeline that could not be left after it."""
+    while error.sqlstate is None and isinstance(error.__context__, psycopg.Error):
+        error = error.__context__
+    return error
+
+
 def translated(error: psycopg.Error, dsn: str) -> StorageError:
     """The error of ours that a database error means."""
     where, why = _place(dsn), _first_line(error)

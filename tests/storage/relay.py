@@ -1,0 +1,59 @@
+"""A way to the server that can be held: what the server sends stays on its way until it is let through."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+@dataclass(frozen=True)
+class Relay:
+    """``dsn`` leads through it; while ``flows`` is not set, nothing that the server sends arrives, nor its goodbye."""
+
+    dsn: str
+    flows: threading.Event
+
+
+@contextmanager
+def open_relay(dsn: str) -> Iterator[Relay]:
+    """A relay to the server of ``dsn`` that lets everything through until told otherwise; ends when all hung up."""
+    given = conninfo_to_dict(dsn)
+    address = str(given["host"]), int(str(given["port"]))
+    flows = threading.Event()
+    flows.set()
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def carry_when_it_flows(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                flows.wait()
+                target.sendall(data)
+            flows.wait()
+            target.shutdown(socket.SHUT_WR)
+
+    class OneSession(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(address) as server:
+                answers = threading.Thread(target=carry_when_it_flows, args=(server, self.request))
+                answers.start()
+                carry(self.request, server)
+                answers.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OneSession) as relay:
+        threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield Relay(make_conninfo(dsn, host="127.0.0.1", port=relay.server_address[1]), flows)
+        finally:
+            flows.set()
+            relay.shutdown()
