@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -28,26 +28,21 @@ def open_relay(dsn: str) -> Iterator[Relay]:
     flows = threading.Event()
     flows.set()
 
-    def carry(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
+    def carry(source: socket.socket, target: socket.socket, wait: Callable[[], object]) -> None:
+        with suppress(OSError):  # who is cut off has hung up too
             while data := source.recv(1 << 16):
+                wait()
                 target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def carry_when_it_flows(source: socket.socket, target: socket.socket) -> None:
+        wait()
         with suppress(OSError):
-            while data := source.recv(1 << 16):
-                flows.wait()
-                target.sendall(data)
-            flows.wait()
             target.shutdown(socket.SHUT_WR)
 
     class OneSession(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.create_connection(address) as server:
-                answers = threading.Thread(target=carry_when_it_flows, args=(server, self.request))
+                answers = threading.Thread(target=carry, args=(server, self.request, flows.wait))
                 answers.start()
-                carry(self.request, server)
+                carry(self.request, server, lambda: None)
                 answers.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OneSession) as relay:
