@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FRIDAY_EVENING = datetime.fromisoformat("2026-11-20T22:00:00+00:00")
 SATURDAY_NOON = datetime.fromisoformat("2026-11-21T18:00:00+00:00")
+NOWHERE = "redis://127.0.0.1:1/0"
 
 ASSETS = [
     {"symbol": "AAPL", "asset_class": "stock", "listed_on": "1980-12-12"},

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.storage.ledger import DOOMED
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -56,6 +58,7 @@ def open_kennel(now: str) -> Iterator[Kennel]:
         "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)]),
         "MARKETDATA_NOW": now,
         "MARKETDATA_ALLOW_LOOPBACK": "1",
+        "PGAPPNAME": DOOMED,
     }
     command = [sys.executable, "-m", "tests.flows.kennel"]
     with subprocess.Popen(

@@ -6,9 +6,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 from marketdata.alerts.delivery import deliver
 from marketdata.flows import freshness
@@ -17,6 +19,7 @@ from marketdata.storage.alerts import add_silence
 from marketdata.storage.outbox import find_waiting
 from marketdata.storage.warehouse import Warehouse
 from tests.alerts.receivers import apprise_connection, free_port
+from tests.faults.own_valkey import own_valkey
 from tests.flows.conftest import ASSETS
 from tests.flows.floor import FRIDAY, MINUTE, Floor
 from tests.flows.office import new_york
@@ -192,10 +195,26 @@ def test_a_silenced_outage_is_on_record_and_told_to_nobody(tower: Tower) -> None
 
 
 def test_without_redis_the_watch_goes_on(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("REDIS_URL", f"redis://:s3cret@127.0.0.1:{free_port()}/0")
     tower.floor.admin.add_fault("status", vendor="massive", status=503)
-    assert tower.go(NOON + 5 * MINUTE, NOON + 5 * MINUTE) == ["opened feed_stale:polygon"]
+    assert tower.go(NOON + 5 * MINUTE, NOON + 5 * MINUTE) == ["opened feed_stale:polygon", "opened cache_away:redis"]
     assert "Redis is away" in tower.hook.got[0]["message"]
+    assert "likely cause: it does not answer: ConnectionError" in tower.hook.got[1]["message"]
+    assert "s3cret" not in json.dumps(tower.hook.got)
+
+
+@pytest.mark.fault("R03")
+def test_a_full_redis_is_told_once_and_recovers(tower: Tower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with own_valkey(tmp_path) as server, redis.Redis.from_url(server.url()) as client:
+        monkeypatch.setenv("REDIS_URL", server.url())
+        client.set("ballast", b"x" * 3_000_000)
+        client.config_set("maxmemory", "2mb")
+        assert tower.go(NOON + 5 * MINUTE, NOON + 10 * MINUTE) == ["opened cache_away:redis"]
+        assert tower.hook.titles == ["[warn] the cache takes no values: redis is away or full"]
+        assert "it answers and refuses to write: OutOfMemoryError" in tower.hook.got[0]["message"]
+        assert "runbook: docs/runbooks/cache_away.md" in tower.hook.got[0]["message"]
+        client.config_set("maxmemory", "0")
+        assert tower.go(NOON + 15 * MINUTE, NOON + 15 * MINUTE) == ["recovered cache_away:redis"]
 
 
 def test_a_wrong_connection_hides_no_stale_data(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +236,7 @@ def test_a_watch_writes_nothing_but_alerts(tower: Tower) -> None:
             ]
 
     tower.floor.desk.query("update latest_price set seen_at = seen_at - interval '1 hour' returning 1")
+    tower.floor.desk.query("update ingest_run set opened_at = %(at)s returning 1", at=NOON + 4 * MINUTE)  # not by ours
     before, asked = counts(), tower.floor.asked()
     tower.watch(NOON + 5 * MINUTE)
     assert len(tower.hook.got) == 2

@@ -7,11 +7,10 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from local.processes import free_port
 from marketdata.domain.sessions import sessions
 from marketdata.errors import InvalidRequest
 from marketdata.flows.history import vantage
-from tests.flows.conftest import FRIDAY_EVENING, SATURDAY_NOON, Desk
+from tests.flows.conftest import FRIDAY_EVENING, NOWHERE, SATURDAY_NOON, Desk
 
 STOCKS = ("AAPL", "MSFT", "GOOGL")
 FRIDAY = date(2026, 11, 20)
@@ -225,7 +224,7 @@ def test_an_unknown_symbol_is_refused_with_what_is_near(desk: Desk) -> None:
 def test_without_redis_the_run_goes_on_at_its_share_of_the_quota(
     make_desk: Callable[..., Desk],
 ) -> None:
-    desk = make_desk(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    desk = make_desk(redis_url=NOWHERE)
     report = desk.run("1Y", STOCKS)
     assert report.state == "success"
     assert {row[0] for row in desk.rows()} == set(STOCKS)

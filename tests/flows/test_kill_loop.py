@@ -21,6 +21,7 @@ from marketdata.storage.warehouse import Warehouse
 from tests.flows import worker
 from tests.flows.conftest import SATURDAY_NOON, Desk
 from tests.flows.kennel import Kennel, Order, open_kennel
+from tests.storage.ledger import wait_for_the_dead
 
 ROUNDS = int(os.environ.get("MARKETDATA_KILL_ROUNDS", "12"))
 ASSETS = 55 if ROUNDS > 50 else 20  # so that there is something to fetch in each round
@@ -105,6 +106,7 @@ def test_killed_in_each_round_the_rows_are_in_the_end_those_of_an_undisturbed_ru
         arguments = [desk.dsn, desk.simulator.polygon_url, redis_url, run, verify_hours, chance.choice(ASKED)]
         fetching = chance.random() < 0.8  # else it may be planning when it is killed
         killed += kennel.kill(Order(arguments, chance.uniform(0.0, LONGEST_LIFE), fetching))
+        wait_for_the_dead(desk.dsn)
         assert desk.query(_COVERED_BUT_EMPTY) == [], f"round {number}: coverage is ahead of the data"
         assert desk.query(_STORED_BUT_NOT_COVERED) == [], f"round {number}: an answer is stored in part"
         twice = answered(desk) - {symbol for (symbol,) in desk.query(_RECORDED, since=since)}

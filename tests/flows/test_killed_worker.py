@@ -13,6 +13,7 @@ import pytest
 from marketdata.flows import fetch, history
 from marketdata.storage import runs
 from tests.flows.conftest import ASSETS, SATURDAY_NOON, Desk
+from tests.storage.ledger import DOOMED, wait_for_the_dead
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = ["after_fetch", "after_validate", "mid_copy", "after_copy", "after_merge", "after_commit"]
@@ -26,9 +27,12 @@ def work(desk: Desk, redis_url: str, run: str, *more: str, crash_at: str = "") -
         "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)]),
         "MARKETDATA_NOW": SATURDAY_NOON.isoformat(),
         "MARKETDATA_CRASH_AT": crash_at,
+        "PGAPPNAME": DOOMED,
     }
     command = [sys.executable, "-m", "tests.flows.worker", desk.dsn, desk.simulator.polygon_url, redis_url, run, *more]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
+    status = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, check=False).returncode
+    wait_for_the_dead(desk.dsn)
+    return status
 
 
 @pytest.mark.promise("P2")

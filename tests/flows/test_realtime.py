@@ -254,11 +254,11 @@ def test_without_active_assets_nothing_is_asked(make_floor: MakeFloor) -> None:
 def test_every_new_price_is_published_once(floor: Floor) -> None:
     with floor.redis.pubsub() as listener:
         listener.subscribe("prices")
-        assert listener.get_message(timeout=5)["type"] == "subscribe"
+        assert listener.get_message(timeout=60)["type"] == "subscribe"
         floor.tick(NOON)
         floor.tick(NOON)
         floor.redis.publish("prices", "the end")
         published = []
-        while (message := listener.get_message(timeout=30))["data"] not in {b"the end", "the end"}:
+        while (message := listener.get_message(timeout=60))["data"] not in {b"the end", "the end"}:
             published.append(message)
     assert len(published) == 2, "one for each vendor, and nothing for what is not new"

@@ -53,6 +53,8 @@ def test_a_malformed_symbol_is_refused(symbol: object) -> None:
         ({"range": ["1Y"]}, "7D, 1M"),
         ({"range": "1Y", "symbol": ["AAPL"]}, "range, symbols, dry_run"),
         ({"range": "1Y", "symbols": "AAPL"}, '"symbols": ["AAPL", "MSFT"]'),
+        ({"range": "1Y", "symbols": ""}, '"symbols": ["AAPL", "MSFT"]'),
+        ({"range": "1Y", "symbols": False}, '"symbols": ["AAPL", "MSFT"]'),
         ({"range": "1Y", "dry_run": "yes"}, "true or false"),
     ],
 )

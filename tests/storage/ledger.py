@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ MONDAY = date(2026, 11, 16)
 WEEK = [MONDAY + timedelta(days=offset) for offset in range(5)]
 SEEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FACTS = CallFacts("/v2/aggs", 200, 1, 0, 0, 1000, 12.5, "ab" * 32)
+DOOMED = "doomed"
+"""How a process that is to be killed names its sessions, in ``PGAPPNAME``."""
 
 
 def bars(closes: Mapping[date, float], **given: float) -> DailyBars:
@@ -127,3 +130,13 @@ def kill_other_sessions(dsn: str) -> int:
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         ).rowcount
+
+
+def wait_for_the_dead(dsn: str) -> None:
+    """Wait until the database has ended the sessions of killed processes, and made each commit that they had sent."""
+    sessions = "select from pg_stat_activity where datname = current_database() and application_name = %s"
+    deadline = time.monotonic() + 60
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while connection.execute(sessions, [DOOMED]).fetchone() is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)

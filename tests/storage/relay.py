@@ -1,4 +1,4 @@
-"""A way to the server that can be held: what the server sends stays on its way until it is let through."""
+"""A way to the server that can be held: what the server sends stays on its way until the client waits for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from dataclasses import dataclass
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+FLUSH = b"H\0\0\0\4"
+"""The last that a client in pipeline mode sends before it waits for answers."""
+
 
 @dataclass(frozen=True)
 class Relay:
-    """``dsn`` leads through it; while ``flows`` is not set, nothing that the server sends arrives, nor its goodbye."""
+    """``dsn`` leads through it; while ``flows`` is not set, nothing that the server sends arrives, nor its goodbye.
+
+    It is set again as soon as the client waits for answers.
+    """
 
     dsn: str
     flows: threading.Event
@@ -28,21 +34,26 @@ def open_relay(dsn: str) -> Iterator[Relay]:
     flows = threading.Event()
     flows.set()
 
-    def carry(source: socket.socket, target: socket.socket, wait: Callable[[], object]) -> None:
+    def carry(source: socket.socket, target: socket.socket, pass_on: Callable[[bytes], object]) -> None:
         with suppress(OSError):  # who is cut off has hung up too
             while data := source.recv(1 << 16):
-                wait()
-                target.sendall(data)
-        wait()
+                pass_on(data)
+                with suppress(OSError):  # who has hung up is still spoken to
+                    target.sendall(data)
+        pass_on(b"")
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
+
+    def let_answers_through(asked: bytes) -> None:
+        if asked.endswith(FLUSH) or not asked:
+            flows.set()
 
     class OneSession(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.create_connection(address) as server:
-                answers = threading.Thread(target=carry, args=(server, self.request, flows.wait))
+                answers = threading.Thread(target=carry, args=(server, self.request, lambda _: flows.wait()))
                 answers.start()
-                carry(self.request, server, lambda: None)
+                carry(self.request, server, let_answers_through)
                 answers.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OneSession) as relay:

@@ -62,6 +62,18 @@ def test_what_a_row_leaves_out_keeps_what_is_known(dsn: str) -> None:
     }
 
 
+def test_the_first_day_of_the_present_ticker_cuts_off_nothing_of_an_earlier_one(dsn: str) -> None:
+    meta = {"symbol": "META", "asset_class": "stock", "vendor_symbol": "META", "listed_on": "2022-06-09"}
+    _load(dsn, meta)
+    with connect(dsn) as connection:
+        connection.execute("insert into asset_alias select asset_id, 'FB', '[2012-05-18,2022-06-09)' from asset")
+        connection.execute("update asset set listed_on = '2012-05-18'")
+    assert _load(dsn, meta) == LoadedAssets(0, 0, 1)
+    assert _load(dsn, {**meta, "name": "Meta"}) == LoadedAssets(0, 1, 0)
+    assert _rows(dsn, "select name, listed_on from asset") == {("Meta", date(2012, 5, 18))}
+    assert _load(dsn, {**meta, "listed_on": "2012-05-17"}) == LoadedAssets(0, 1, 0), "an earlier day is news"
+
+
 def test_a_loaded_asset_is_on_just_the_lists_that_its_row_names(dsn: str) -> None:
     _load(dsn, APPLE, {**BITCOIN, "watchlists": "coins"})
     assert _rows(dsn, LISTS) == {("AAPL", "tech"), ("AAPL", "favourites"), ("X:BTCUSD", "coins")}

@@ -127,10 +127,10 @@ def test_hours_that_a_reader_brings_do_not_replace_those_of_a_writer(cache: Pric
 @pytest.mark.fault("R08")
 def test_of_fifty_readers_of_a_cold_key_one_asks_the_database(redis_url: str) -> None:
     key, asked, got = chart_key("AAPL", "1Y"), [], []
-    everyone = threading.Barrier(50)
+    everyone, made = threading.Barrier(50), threading.Event()
 
     def read() -> None:
-        cache = PriceCache(redis_url)  # each as if in a process of its own
+        cache = PriceCache(redis_url, sleep=lambda _: made.wait(60))  # each as if in a process of its own
         everyone.wait()
         with cache.filling(key) as filling:
             value = filling.value
@@ -138,6 +138,7 @@ def test_of_fifty_readers_of_a_cold_key_one_asks_the_database(redis_url: str) ->
                 asked.append(1)
                 value = chart(1.0)
                 cache.put_chart("AAPL", "1Y", "splits", value, filling=filling)
+                made.set()
         got.append(value)
         cache.close()
 

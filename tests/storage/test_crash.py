@@ -15,7 +15,16 @@ from marketdata.domain.coverage import Span
 from marketdata.errors import DatabaseUnavailable
 from marketdata.storage import bar_writer, runs
 from marketdata.storage.calls import Stored
-from tests.storage.ledger import MONDAY, WEEK, Ledger, answer, bars, kill_other_sessions
+from tests.storage.ledger import (
+    DOOMED,
+    MONDAY,
+    WEEK,
+    Ledger,
+    answer,
+    bars,
+    kill_other_sessions,
+    wait_for_the_dead,
+)
 
 WRITER = """
 import sys
@@ -31,9 +40,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def _store_in_a_process(ledger: Ledger, crash_at: str) -> int:
-    environment = {**os.environ, "MARKETDATA_CRASH_AT": crash_at, "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+    python_path = f"{ROOT / 'plugins'}:{ROOT}"
+    environment = {**os.environ, "MARKETDATA_CRASH_AT": crash_at, "PYTHONPATH": python_path, "PGAPPNAME": DOOMED}
     command = [sys.executable, "-c", WRITER, ledger.dsn, str(ledger.run_id)]
-    return subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
+    status = subprocess.run(command, env=environment, cwd=ROOT, check=False, timeout=120).returncode
+    wait_for_the_dead(ledger.dsn)
+    return status
 
 
 @pytest.mark.promise("P2")

@@ -116,6 +116,18 @@ def test_a_cache_that_is_away_is_found_and_one_that_is_not_set_is_a_warning(
     assert _findings(monkeypatch, ledger.dsn, None)["redis"].health == "warning"
 
 
+@pytest.mark.fault("R03")
+def test_a_cache_that_answers_and_is_full_is_found(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with own_valkey(tmp_path) as server, redis.Redis.from_url(server.url()) as client:
+        client.set("ballast", b"x" * 3_000_000)
+        client.config_set("maxmemory", "2mb")
+        finding = _findings(monkeypatch, ledger.dsn, server.url())["redis"]
+    assert (finding.health, finding.found) == ("failed", "it answers and refuses to write: OutOfMemoryError")
+    assert "cache_away" in finding.next_step
+
+
 @pytest.mark.fault("S09")
 @pytest.mark.parametrize(
     ("host", "password", "health"),

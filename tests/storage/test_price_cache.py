@@ -148,6 +148,19 @@ def test_nothing_in_the_cache_stays_for_ever(cache: PriceCache, client: redis.Re
     assert [key for key in client.scan_iter() if client.pttl(key) < 0] == []
 
 
+@pytest.mark.fault("R06")
+def test_a_chart_and_hours_that_lost_their_ttl_get_it_back_when_they_are_read(
+    cache: PriceCache, client: redis.Redis
+) -> None:
+    cache.put_chart("AAPL", "1Y", "splits", chart(1.0))
+    cache.put_hours({"AAPL": [hour()]})
+    names = {chart_key("AAPL", "1Y"): 300, "hourly_data:AAPL:1D": 120}
+    assert [client.persist(name) for name in names] == [1, 1]
+    assert cache.get_chart("AAPL", "1Y") == chart(1.0)
+    assert cache.get_hours("AAPL")
+    assert all(0 < client.ttl(name) <= seconds for name, seconds in names.items())
+
+
 def cache_value(symbol: str, *, at: datetime) -> bytes:
     from marketdata.storage.cache_values import encode_price
 
@@ -188,7 +201,7 @@ def test_what_is_new_is_published_once_and_what_only_was_seen_again_is_not(
 ) -> None:
     with client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe("prices")
-        listener.get_message(timeout=5)
+        listener.get_message(timeout=60)
         cache.put_prices([latest("AAPL", 1.0), latest("MSFT", 2.0)])
         cache.put_prices([latest("AAPL", 1.0, fetched_at=NOON + MINUTE), latest("MSFT", 2.5, at=NOON + MINUTE)])
         client.delete("latest_price:AAPL")  # its TTL has ended
@@ -197,7 +210,7 @@ def test_what_is_new_is_published_once_and_what_only_was_seen_again_is_not(
         cache.put_prices([latest("AAPL", 3.0, at=NOON + MINUTE)])
         client.publish("prices", "null")  # what we send ourselves now ends it
         messages = []
-        while published := json.loads(listener.get_message(timeout=30)["data"]):
+        while published := json.loads(listener.get_message(timeout=60)["data"]):
             messages.append(published)
     entries = client.xrange("prices:recent")
     assert [[(one["symbol"], one["price"]) for one in message["prices"]] for message in messages] == [

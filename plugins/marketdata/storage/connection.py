@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from marketdata.errors import ConfigurationError, DatabaseUnavailable
 from marketdata.settings import frozen_now
@@ -239,8 +240,14 @@ class Database:
         self._wait(_jitter.uniform(0.0, 0.1 * 2**attempt))
 
     def _undo(self, connection: Connection) -> None:
-        """Roll back; a session that cannot is lost, even where the client has not seen its end yet, and is closed."""
+        """Roll back; a session that cannot is lost, even where the client has not seen its end yet, and is closed.
+
+        Only a rollback has psycopg 3.3.9 forget the statements that a pipeline was to prepare when it failed, and it
+        sends none outside of a transaction, where a commit that failed leaves the session.
+        """
         try:
+            if connection.info.transaction_status == TransactionStatus.IDLE:
+                connection.execute("begin", prepare=False)
             connection.rollback()
         except psycopg.Error:
             connection.close()  # the server undoes the transaction itself
