@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from local import processes, valkey
 
@@ -28,6 +31,8 @@ def own_valkey(directory: Path, port: int | None = None, password: str = "") -> 
 def freeze(server: valkey.ValkeyServer) -> None:
     """Let it hang: connections are taken, nothing is answered."""
     os.kill(server.process.pid, signal.SIGSTOP)
+    while psutil.Process(server.process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
 
 
 def thaw(server: valkey.ValkeyServer) -> None:

@@ -25,8 +25,9 @@ SESSION = date(2026, 3, 9)
 BAR = {"T": "AAPL", "v": 1, "o": 1, "h": 1, "l": 1, "c": 1, "t": 1773086400000}
 BODY = json.dumps({"status": "OK", "resultsCount": 1, "results": [BAR]}).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-SHORT = Patience(Timeouts(connect=0.3, read=0.3, total=0.8), tries=1)
-PATIENT = Patience(Timeouts(connect=3, read=3, total=0.8), tries=1)  # in all but the total
+CONNECTS = Patience(Timeouts(connect=0.3, read=60, total=60), tries=1)  # impatient in this alone
+READS = Patience(Timeouts(connect=60, read=0.3, total=60), tries=1)
+ENDS = Patience(Timeouts(connect=60, read=60, total=0.8), tries=1)
 
 
 def drip(upstream: Upstream, content: bytes, seconds: float) -> Script:
@@ -58,8 +59,8 @@ def test_a_vendor_that_says_nothing_is_given_up_after_the_read_time_out() -> Non
         upstream.scripts = [hang(upstream)]
         started = time.monotonic()
         with pytest.raises(TransientFailure, match=r"no byte for 0\.3 s"):
-            polygon(upstream, SHORT).market_day(SESSION)
-        assert 0.3 <= time.monotonic() - started < 5
+            polygon(upstream, READS).market_day(SESSION)
+        assert 0.3 <= time.monotonic() - started < 30
 
 
 @pytest.mark.fault("U05")
@@ -72,8 +73,8 @@ def test_a_vendor_that_does_not_accept_is_given_up_after_the_connect_time_out() 
             filler.connect_ex(address)
         started = time.monotonic()
         with pytest.raises(TransientFailure, match=r"no connection within 0\.3 s"):
-            polygon_at(f"http://127.0.0.1:{address[1]}", SHORT).market_day(SESSION)
-        assert 0.3 <= time.monotonic() - started < 5
+            polygon_at(f"http://127.0.0.1:{address[1]}", CONNECTS).market_day(SESSION)
+        assert 0.3 <= time.monotonic() - started < 30
 
 
 @pytest.mark.fault("U06")
@@ -83,7 +84,7 @@ def test_a_drip_is_cut_at_the_total_deadline(where: str) -> None:
     answer = HEAD + length + b"\r\n" + BODY
     at_once = 0 if where == "headers" else answer.index(b"\r\n\r\n") + 4
     with Upstream() as upstream:
-        slow = drip(upstream, answer[at_once:], 0.05)
+        slow = drip(upstream, answer[at_once:], 0.5)
 
         def play(opened: socket.socket, asked: Asked) -> None:
             opened.sendall(answer[:at_once])
@@ -92,8 +93,8 @@ def test_a_drip_is_cut_at_the_total_deadline(where: str) -> None:
         upstream.scripts = [play]
         started = time.monotonic()
         with pytest.raises(TransientFailure, match=r"no complete answer within 0\.8 s"):
-            polygon(upstream, PATIENT).market_day(SESSION)
-        assert 0.8 <= time.monotonic() - started < 5
+            polygon(upstream, ENDS).market_day(SESSION)
+        assert 0.8 <= time.monotonic() - started < 30
 
 
 @pytest.mark.fault("U06")
@@ -102,17 +103,17 @@ def test_every_request_of_a_session_has_a_total_deadline_of_its_own() -> None:
     with Upstream() as upstream:
 
         def late(opened: socket.socket, _asked: Asked) -> None:
-            upstream.pause(0.3)
+            upstream.pause(0.7)
             opened.sendall(answer)
 
-        upstream.scripts = [late, late, late, drip(upstream, answer, 0.05)]
-        hook = polygon(upstream, PATIENT)
+        upstream.scripts = [late, late, late, drip(upstream, answer, 0.5)]
+        hook = polygon(upstream, Patience(Timeouts(connect=60, read=60, total=2), tries=1))
         for _ in range(3):  # together longer than one may take
             assert len(hook.market_day(SESSION).data) == 1
         started = time.monotonic()
-        with pytest.raises(TransientFailure, match=r"no complete answer within 0\.8 s"):
+        with pytest.raises(TransientFailure, match="no complete answer within 2 s"):
             hook.market_day(SESSION)
-        assert 0.8 <= time.monotonic() - started < 5
+        assert 2 <= time.monotonic() - started < 30
 
 
 @pytest.mark.fault("U07")

@@ -19,7 +19,7 @@ from tests.hooks.upstream import Upstream
 
 KEY = "canary/KEY+4711=="
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-QUICK = Patience(Timeouts(connect=1, read=2, total=5))
+READY = Patience(Timeouts(connect=30, read=30, total=60))
 
 AnyHook = TypeVar("AnyHook", bound=VendorHook)
 
@@ -50,12 +50,12 @@ class Waits:
         self.asked.append(seconds)
 
 
-def polygon(upstream: Upstream, patience: Patience = QUICK, quota: Quota | None = None, seed: int = 7) -> PolygonHook:
+def polygon(upstream: Upstream, patience: Patience = READY, quota: Quota | None = None, seed: int = 7) -> PolygonHook:
     """A PolygonHook on the upstream, base URL with a path prefix."""
     return polygon_at(f"{upstream.url}/massive", patience, quota, seed)
 
 
-def polygon_at(url: str, patience: Patience = QUICK, quota: Quota | None = None, seed: int = 7) -> PolygonHook:
+def polygon_at(url: str, patience: Patience = READY, quota: Quota | None = None, seed: int = 7) -> PolygonHook:
     """A PolygonHook on a base URL."""
     connection = VendorConnection("polygon", url, key=KEY, plan="starter")
     hook = PolygonHook(connection=connection, quota=quota or OpenQuota(), patience=patience)
@@ -63,7 +63,7 @@ def polygon_at(url: str, patience: Patience = QUICK, quota: Quota | None = None,
 
 
 def coingecko(
-    upstream: Upstream, plan: str = "demo", patience: Patience = QUICK, history_days: int | None = None
+    upstream: Upstream, plan: str = "demo", patience: Patience = READY, history_days: int | None = None
 ) -> CoinGeckoHook:
     """A CoinGeckoHook on the upstream, base URL with a path prefix."""
     key = "" if plan == "keyless" else KEY

@@ -44,28 +44,37 @@ def quota_on(windows: SharedWindows | None, local: LocalWindows | None = None) -
 @pytest.mark.promise("P5")
 @pytest.mark.parametrize("batch", [True, False])
 def test_no_window_of_two_processes_ever_holds_more_than_the_limit(redis_url: str, batch: bool) -> None:
-    limit, seconds, reserve = 20, 1, 4
+    limit, seconds, reserve, each = 20, 1, 4, 35
     program = f"""
 import sys, time
-from marketdata.hooks.shared_windows import SharedWindows
+from marketdata.hooks import shared_windows
 from marketdata.hooks.windows import Rate
-windows = SharedWindows(sys.argv[1], "polygon:test", [Rate({limit}, {seconds}, {reserve})], None, 0)
-until = time.time() + 3.5
-while time.time() < until:
+shared_windows._SOCKET_SECONDS = 30.0  # a busy machine is no hung Redis
+windows = shared_windows.SharedWindows(sys.argv[1], "polygon:test", [Rate({limit}, {seconds}, {reserve})], None, 0)
+print("ready", flush=True)
+sys.stdin.readline()
+left = {each}
+while left:
     before = time.time()
-    wait = windows.take({batch})
-    if wait == 0:
+    if windows.take({batch}) == 0:
         print(before, time.time(), flush=True)
+        left -= 1
     time.sleep(0.002)
 """
     with redis.Redis.from_url(redis_url) as client:
         client.set("marketdata:quota:polygon:test:epoch", b"earlier")
     command = [sys.executable, "-c", program, redis_url]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="plugins") for _ in range(2)]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd="plugins") for _ in range(2)]
+    assert [process.stdout.readline() for process in processes if process.stdout] == ["ready\n"] * 2
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     lines = [process.communicate(timeout=120)[0].splitlines() for process in processes]
-    assert all(lines)
+    assert list(map(len, lines)) == [each] * 2
     allowed = limit - reserve if batch else limit
-    sent = sorted(tuple(map(float, line.split())) for each in lines for line in each)
+    sent = sorted(tuple(map(float, line.split())) for one in lines for line in one)
     assert len(sent) >= 3 * allowed
     for index in range(len(sent) - allowed):
         # Each permission was given between its two instants: so many of them must span more than the window.
@@ -78,17 +87,17 @@ def test_batch_leaves_the_reserve_and_what_realtime_sends_counts_against_batch(r
     windows = opened(redis_url, Rate(10, 61, reserve=3))
     assert [windows.take(batch=False) for _ in range(2)] == [0, 0]
     assert [windows.take(batch=True) for _ in range(5)] == [0] * 5
-    assert 60 < windows.take(batch=True) <= 61
+    assert 50 < windows.take(batch=True) <= 61
     assert (windows.left(batch=True)[0], windows.left(batch=False)[0]) == (0, 3)
     assert [windows.take(batch=False) for _ in range(3)] == [0] * 3
-    assert windows.take(batch=False) > 60
+    assert windows.take(batch=False) > 50
 
 
 @pytest.mark.promise("P5")
 def test_a_refused_request_uses_nothing_up(redis_url: str) -> None:
-    windows = opened(redis_url, Rate(1, 1), Rate(2, 61))
+    windows = opened(redis_url, Rate(1, 30), Rate(2, 61))
     assert windows.take(batch=True) == 0
-    assert 0 < windows.take(batch=True) <= 1
+    assert 0 < windows.take(batch=True) <= 30
     assert windows.left(batch=True)[0] == 0
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("marketdata:quota:polygon:test/61s") == 1
@@ -100,7 +109,7 @@ def test_a_workers_own_clock_does_not_matter(redis_url: str) -> None:
     assert [right.take(batch=True) for _ in range(5)] == [0] * 5
     for hours in (-1, 1):
         with time_machine.travel(time.time() + hours * 3600, tick=True):
-            assert 59 < wrong.take(batch=True) <= 61
+            assert 50 < wrong.take(batch=True) <= 61
 
 
 @pytest.mark.promise("P5")
@@ -108,10 +117,28 @@ def test_a_pause_stops_every_process_and_is_never_shortened(redis_url: str) -> N
     one, other = opened(redis_url, MINUTE), shared(redis_url, MINUTE)
     one.push_back(30)
     one.push_back(2)
-    assert 29 < other.take(batch=False) <= 30
-    other.push_back(40)
-    assert 39 < one.take(batch=True) <= 40
+    assert 20 < other.take(batch=False) <= 30
+    other.push_back(60)
+    assert 50 < one.take(batch=True) <= 60
     assert one.left(batch=False)[0] == 0
+
+
+@pytest.mark.promise("P5")
+def test_a_pause_that_runs_out_while_a_longer_one_is_set_takes_nothing_from_it(redis_url: str) -> None:
+    windows = opened(redis_url, MINUTE)
+    windows.push_back(1)
+    send = windows._client.execute_command
+    with redis.Redis.from_url(redis_url) as client:
+
+        def let_it_run_out(*arguments: object, **options: object) -> object:
+            answer = send(*arguments, **options)
+            if client.pttl("marketdata:quota:polygon:test:pause") <= 1000:
+                client.delete("marketdata:quota:polygon:test:pause")
+            return answer
+
+        windows._client.execute_command = let_it_run_out  # type: ignore[method-assign, assignment]
+        windows.push_back(30)
+    assert 20 < windows.take(batch=True) <= 30
 
 
 @pytest.mark.promise("P5")
@@ -121,9 +148,9 @@ def test_a_wiped_store_starts_again_with_its_windows_full_for_those_who_knew_it(
     assert windows.take(batch=True) == 0
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-    assert windows.take(batch=True) > 60
+    assert windows.take(batch=True) > 50
     stranger = shared(redis_url, MINUTE)
-    assert stranger.take(batch=True) > 60
+    assert stranger.take(batch=True) > 50
 
 
 @pytest.mark.promise("P5")
@@ -135,15 +162,15 @@ def test_a_wiped_store_that_a_stranger_opened_is_filled_by_the_first_who_knew_it
         client.flushall()
     stranger = shared(redis_url, MINUTE)
     assert stranger.take(batch=True) == 0
-    assert windows.take(batch=True) > 60
-    assert stranger.take(batch=True) > 60
+    assert windows.take(batch=True) > 50
+    assert stranger.take(batch=True) > 50
 
 
 @pytest.mark.fault("R04")
 def test_an_empty_store_starts_with_half_of_its_window_used(redis_url: str) -> None:
     windows = shared(redis_url, Rate(10, 61))
     assert [windows.take(batch=True) for _ in range(5)] == [0] * 5
-    assert windows.take(batch=True) > 60
+    assert windows.take(batch=True) > 50
 
 
 @pytest.mark.fault("R11")
@@ -202,7 +229,7 @@ def test_acquire_gives_up_when_the_wait_is_longer_than_allowed(redis_url: str) -
         quota.acquire("batch", 0)
     with pytest.raises(RateLimited, match="batch") as caught:
         quota.acquire("batch", 30)
-    assert caught.value.retry_after == pytest.approx(61, abs=1)
+    assert caught.value.retry_after == pytest.approx(56, abs=6)
     assert caught.value.retryable
     assert waits == []
 
@@ -227,9 +254,11 @@ def test_without_redis_each_process_keeps_to_its_share_and_asks_again_after_half
     with pytest.raises(RateLimited):
         quota.acquire("batch", 0)
     assert quota.left() == Left(0, None, False)
-    assert [record.getMessage() for record in caplog.records] == [
-        "quota falls back to this process's share vendor=polygon seconds=30 cause=ConnectionError"
-    ]
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "marketdata.hooks.quota")
+    assert said == (
+        "Redis is away, start it or correct its address: quota falls back to this process's share"
+        " vendor=polygon seconds=30 cause=ConnectionError"
+    )
     quota._shared = opened(redis_url, MINUTE)
     assert quota.left().shared is False
     clock[0] = 31
@@ -245,11 +274,11 @@ def test_a_malformed_address_of_redis_is_named_without_its_password(url: str) ->
 
 @pytest.mark.fault("R02")
 def test_a_hung_redis_costs_a_quarter_of_a_second_once(hung_server: str) -> None:
-    quota, _ = quota_on(shared(hung_server, MINUTE), LocalWindows("test", [Rate(100, 61)]))
+    quota, _ = quota_on(shared(hung_server, MINUTE), LocalWindows("test", [Rate(1000, 61)]))
     started = time.monotonic()
-    for _ in range(50):
+    for _ in range(400):
         quota.acquire("batch", 0)
-    assert 0.2 < time.monotonic() - started < 50 * 0.25 / 2
+    assert 0.2 < time.monotonic() - started < 400 * 0.25 / 2
 
 
 def test_what_was_sent_through_redis_counts_when_redis_goes_away(redis_url: str) -> None:
@@ -277,11 +306,11 @@ def test_only_what_was_sent_through_redis_within_a_window_counts_there_when_redi
 
 @pytest.mark.promise("P5")
 def test_a_request_that_one_window_refuses_takes_no_place_in_another(redis_url: str) -> None:
-    windows = opened(redis_url, Rate(5, 1), Rate(1, 61))
+    windows = opened(redis_url, Rate(5, 30), Rate(1, 61))
     assert windows.take(batch=True) == 0
-    assert [windows.take(batch=True) > 59 for _ in range(3)] == [True] * 3
+    assert [windows.take(batch=True) > 50 for _ in range(3)] == [True] * 3
     with redis.Redis.from_url(redis_url) as client:
-        assert client.llen("marketdata:quota:polygon:test/1s") == 1
+        assert client.llen("marketdata:quota:polygon:test/30s") == 1
 
 
 @pytest.mark.parametrize(

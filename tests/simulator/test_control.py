@@ -27,7 +27,7 @@ def test_the_clock_is_frozen_where_it_is_set_and_can_run(wire: Wire) -> None:
     first = wire.admin.now()
     assert instant <= first < wire.admin.now()
     wire.admin.set_clock(None)
-    assert abs((wire.admin.now() - datetime.now(UTC)).total_seconds()) < 5
+    assert abs((wire.admin.now() - datetime.now(UTC)).total_seconds()) < 60
     wire.admin.reset()
     assert wire.admin.now() == NOW
 

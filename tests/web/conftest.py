@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from local import postgres, valkey
+from marketdata.web import fan_out
 from tests.web.api_server import ApiServer, started
 from tests.web.market import SATURDAY, Client, Market, app_of, open_market, serving
+
+
+@pytest.fixture(autouse=True)
+def _patience_with_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason to refuse a listener."""
+    monkeypatch.setattr(fan_out, "_COMMAND_SECONDS", 30.0)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -50,6 +51,11 @@ class Listener:
         self._hang_up()
         self._thread.join(SECONDS)
 
+    def come_back(self) -> None:
+        """Connect again if the server has ended the stream, as it may at any time."""
+        if self.has_ended:
+            self.start()
+
     def wait_for(self, is_there: Callable[[Listener], bool], what: str = "it") -> None:
         """Wait until the events say so."""
         deadline = time.monotonic() + SECONDS
@@ -75,9 +81,8 @@ class Listener:
         return [event.name for event in list(self.events) if event.name]
 
     def _hang_up(self) -> None:
-        socket = self._answer.raw._fp.fp.raw._sock if self._answer.raw._fp.fp else None
-        if socket is not None:
-            socket.shutdown(2)
+        with contextlib.suppress(AttributeError, OSError):  # it ends by itself meanwhile
+            self._answer.raw._fp.fp.raw._sock.shutdown(2)
 
     def _read(self) -> None:
         try:

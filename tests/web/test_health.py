@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 
+from marketdata.domain.judgement import Judgement
 from marketdata.web import health
 from marketdata.web.health import Part
+from marketdata.web.lazy import MOUNTED_AT
+from tests.faults.own_valkey import own_valkey
+from tests.web.api_server import ApiServer
 from tests.web.market import Client, Market, app_of, away, open_market, serving
 
 HEALTH = "/api/health"
@@ -65,8 +72,44 @@ def test_a_dead_scheduler_is_told_by_something_that_is_not_the_scheduler(
     assert (status, found["scheduler"]) == (503, "unhealthy")
 
 
+@pytest.mark.parametrize(
+    ("heartbeat", "status"),
+    [(None, "unhealthy"), ("now() - interval '10 minutes'", "unhealthy"), ("now() + interval '1 minute'", "healthy")],
+)
+def test_it_is_airflows_own_record_that_tells_a_living_scheduler_from_a_dead_one(
+    api_server: ApiServer, airflow_metadata: str, heartbeat: str | None, status: str
+) -> None:
+    """Through Airflow's API server, beside which no scheduler runs: what it knows is in the table of jobs."""
+    with psycopg.connect(airflow_metadata, autocommit=True) as metadata:
+        if heartbeat is not None:
+            metadata.execute(
+                "insert into job (job_type, state, start_date, latest_heartbeat, hostname)"
+                f" values ('SchedulerJob', 'running', now() - interval '1 hour', {heartbeat}, 'here')"
+            )
+        answer = api_server.logged_in["viewer"].get(f"{MOUNTED_AT}/api/health")
+        metadata.execute("delete from job where job_type = 'SchedulerJob'")
+    (scheduler,) = [part for part in answer.json()["parts"] if part["name"] == "scheduler"]
+    assert (scheduler["status"], bool(scheduler["next"])) == (status, status == "unhealthy")
+    assert answer.status_code == (503 if status == "unhealthy" else 200)
+
+
 def test_a_cache_that_is_away_makes_it_degraded_only(dsn: str) -> None:
     with open_market(dsn, "redis://127.0.0.1:1/0") as market, serving(app_of(market)) as url:
+        status, found = parts(Client(url))
+    assert (status, found["cache"]) == (200, "degraded")
+
+
+@pytest.mark.fault("R03")
+def test_a_cache_that_is_full_makes_it_degraded_though_it_answers(dsn: str, tmp_path: Path) -> None:
+    with (
+        own_valkey(tmp_path) as server,
+        redis.Redis.from_url(server.url()) as full,
+        open_market(dsn, server.url()) as market,
+        serving(app_of(market)) as url,
+    ):
+        assert parts(Client(url))[1]["cache"] == "healthy"
+        full.set("ballast", b"x" * 3_000_000)
+        full.config_set("maxmemory", "2mb")
         status, found = parts(Client(url))
     assert (status, found["cache"]) == (200, "degraded")
 
@@ -101,3 +144,17 @@ def test_one_judgement_serves_all_who_ask_within_ten_seconds(client: Client, mar
     market.now += timedelta(seconds=10)
     client.get("/api/freshness")
     assert market.reader.loads == 2
+
+
+def test_a_reader_that_was_stopped_after_its_look_at_the_judgement_has_none_made(market: Market) -> None:
+    look = market.reader._judged
+
+    def look_too_early() -> Judgement | None:
+        found = look()
+        market.reader._judged = look  # type: ignore[method-assign]
+        assert market.reader.freshness(), "another one, from its first step to its last"
+        return found
+
+    market.reader._judged = look_too_early  # type: ignore[method-assign]
+    assert market.reader.freshness() is market.reader.freshness()
+    assert market.reader.loads == 1

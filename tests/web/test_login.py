@@ -12,8 +12,9 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
 from marketdata.web.app import create_app
-from marketdata.web.lazy import MOUNTED_AT
+from marketdata.web.lazy import MOUNTED_AT, LazyApp
 from marketdata.web.sources import Sources
+from marketdata_plugin import MarketDataPlugin
 from tests.web.api_server import ApiServer
 from tests.web.market import FRIDAY, Market
 
@@ -40,6 +41,13 @@ PATHS = sorted({*paths(create_app(Sources()).routes), *NOT_ROUTES})
 def test_the_walk_finds_the_routes() -> None:
     found = {"/api/prices", "/api/prices/stream", "/api/assets/AAPL/chart", "/api/freshness", "/api/health"}
     assert found | {"/api/openapi.json"} <= set(PATHS)
+
+
+def test_what_is_walked_is_all_that_the_plugin_serves() -> None:
+    (served,) = MarketDataPlugin.fastapi_apps
+    assert (type(served["app"]), served["url_prefix"]) == (LazyApp, MOUNTED_AT)
+    assert MarketDataPlugin.flask_blueprints == MarketDataPlugin.appbuilder_views == []
+    assert MarketDataPlugin.fastapi_root_middlewares == []
 
 
 @pytest.mark.fault("S04")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import redis
 
 from local import processes, valkey
 from marketdata.errors import DatabaseUnavailable, StorageError
+from marketdata.storage import cache_connection, cache_keys, price_cache
 from marketdata.storage.market_reader import MarketReader
 from marketdata.storage.price_cache import PriceCache
 from marketdata.storage.read_pool import ReadPool
@@ -57,6 +59,22 @@ def test_fifty_readers_of_a_cold_key_cause_one_query(client: Client, market: Mar
 
 
 @pytest.mark.fault("R08")
+def test_a_reader_that_was_stopped_after_its_look_into_the_cache_causes_no_query(market: Market) -> None:
+    look = market.cache.get_prices
+
+    def look_too_early(symbols: Sequence[str]) -> dict[str, bytes]:
+        found = look(symbols)
+        market.cache.get_prices = look  # type: ignore[method-assign]
+        assert market.reader.prices(["AAPL", "BRK.B"]).prices, "another one, from its first step to its last"
+        return found
+
+    market.cache.get_prices = look_too_early  # type: ignore[method-assign, assignment]
+    assert [price.symbol for price in market.reader.prices(["BRK.B", "AAPL"]).prices] == ["BRK.B", "AAPL"]
+    assert market.reader.loads == 1
+    assert (market.cache.counts.hits, market.cache.counts.misses) == (0, 4)
+
+
+@pytest.mark.fault("R08")
 def test_readers_of_overlapping_symbols_never_ask_for_one_twice(market: Market) -> None:
     asked: list[str] = []
     load = market.reader._load_prices
@@ -74,8 +92,10 @@ def test_readers_of_overlapping_symbols_never_ask_for_one_twice(market: Market) 
 
 
 @pytest.mark.fault("R08")
-def test_two_processes_make_a_chart_once(market: Market) -> None:
+def test_two_processes_make_a_chart_once(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     with_own_flight = MarketReader(market.reader._pool, PriceCache(market.redis_url), clock=lambda: SATURDAY)
+    monkeypatch.setattr(price_cache, "_LOOKS", 3000)  # and the lock, so that a busy machine changes nothing
+    monkeypatch.setattr(cache_keys, "LOCK", dataclasses.replace(cache_keys.LOCK, seconds=60))
     readers = [market.reader, with_own_flight]
     turn = iter(readers)
     together(2, lambda: next(turn).chart("AAPL", "MAX"))
@@ -122,16 +142,18 @@ def test_without_a_cache_everything_comes_from_the_database(dsn: str) -> None:
 
 
 @pytest.mark.fault("R02")
-def test_a_hung_cache_costs_a_quarter_of_a_second_once(dsn: str, own_valkey: valkey.ValkeyServer) -> None:
+def test_a_hung_cache_costs_a_quarter_of_a_second_once(
+    dsn: str, own_valkey: valkey.ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_connection, "BREAK_SECONDS", 3600.0)
     with open_market(dsn, own_valkey.url()) as market, serving(app_of(market)) as url:
         client = Client(url)
         client.get(CHART)
         os.kill(own_valkey.process.pid, signal.SIGSTOP)
-        started = time.monotonic()
         for _ in range(40):
             assert client.get(CHART).status_code == 200
-        assert time.monotonic() - started < 40 * 0.25 / 2
-        assert market.cache.counts.errors == 1
+        assert market.cache.counts.errors == 1, "one waited for it, nobody else asked it"
+        assert market.cache.counts.skipped >= 39
 
 
 @pytest.mark.fault("R04")
@@ -183,13 +205,9 @@ def test_a_restarted_database_is_read_again_without_an_error(market: Market) -> 
 def test_a_database_that_is_away_is_not_waited_for_by_everybody() -> None:
     now = [0.0]
     pool = ReadPool("postgresql://nobody@127.0.0.1:1/none", clock=lambda: now[0])
-    tried = []
-    for _ in range(3):
-        started = time.monotonic()
-        with pytest.raises(DatabaseUnavailable):
+    for why in ("no session within 2 s", *["it could not be reached a moment ago"] * 2):
+        with pytest.raises(DatabaseUnavailable, match=why):
             pool.read(lambda connection: connection)
-        tried.append(time.monotonic() - started)
-    assert max(tried[1:]) < tried[0] / 2
     pool.close()
 
 

@@ -155,7 +155,8 @@ class Quota:
         except redis.RedisError as error:
             self._broken_until = self._clock() + _BREAK_SECONDS
             log.warning(
-                "quota falls back to this process's share vendor=%s seconds=%d cause=%s",
+                "Redis is away, start it or correct its address: quota falls back to this process's share"
+                " vendor=%s seconds=%d cause=%s",
                 self._vendor,
                 _BREAK_SECONDS,
                 type(error).__name__,

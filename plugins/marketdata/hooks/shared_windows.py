@@ -66,6 +66,13 @@ end
 return failures > 0 and '-1' or '0'
 """
 
+# Lets nobody send for so many milliseconds, in one step: a shorter pause could run out between a look and a change.
+_PUSH_BACK = """
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
+end
+"""
+
 
 class SharedWindows:
     """Windows of all processes that use a key, in Redis. Every method may raise redis.RedisError.
@@ -96,6 +103,7 @@ class SharedWindows:
         self._client = cast("redis.Redis", self._storage.storage)
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._take = self._client.register_script(_TAKE)
+        self._push_back = self._client.register_script(_PUSH_BACK)
         self._circuit = SharedCircuit(self._client, self._key, breaker or Breaker())
         lists = (self._list_key(rate) for rate in self._rates)
         self._take_keys = [self._key("epoch"), self._key("pause"), *self._circuit.keys, *lists]
@@ -113,8 +121,8 @@ class SharedWindows:
 
     def push_back(self, seconds: float) -> None:
         milliseconds = math.ceil(seconds * 1000)
-        if milliseconds > 0 and not self._client.set(self._key("pause"), 1, px=milliseconds, nx=True):
-            self._client.pexpire(self._key("pause"), milliseconds, gt=True)
+        if milliseconds > 0:
+            self._push_back([self._key("pause")], [milliseconds])
 
     def note_answer(self, answered: bool) -> None:
         if not answered:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import ClassVar
-
-from airflow.sdk import BaseHook
 
 from marketdata import settings
 from marketdata.domain.bars import Vendor
 from marketdata.hooks.connection import VendorConnection, from_airflow, mask_key
 from marketdata.hooks.http import Classify, GuardedSession, Patience
 from marketdata.hooks.quota import Priority, Quota
+
+with redirect_stdout(sys.stderr):  # it logs to what is stdout now, and a command's stdout is for its answer alone
+    from airflow.sdk import BaseHook
 
 
 class VendorHook(BaseHook):

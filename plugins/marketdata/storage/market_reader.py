@@ -132,9 +132,7 @@ class MarketReader:
         wanted = list(dict.fromkeys(symbols))
         if not 0 < len(wanted) <= MOST_SYMBOLS:
             raise InvalidRequest("symbols", f"{len(wanted)} were given", f"give 1 to {MOST_SYMBOLS}")
-        found: dict[str, PriceValue | bool] = {}
-        for symbol, value in self.cache.get_prices(wanted).items():
-            found[symbol] = _price.decode(value)
+        found: dict[str, PriceValue | bool] = {**_decoded(self.cache.get_prices(wanted))}
         missing = [symbol for symbol in wanted if symbol not in found]
         unread: list[str] = []
         if missing:
@@ -170,23 +168,30 @@ class MarketReader:
 
     def freshness(self) -> Judgement:
         """How fresh all data is, at most 10 seconds ago; StorageError, ConfigurationError for bad limits."""
+        return self._judged() or self._judgement_flight.get([""], lambda _: {"": self._judged() or self._judge()})[""]
+
+    def _judged(self) -> Judgement | None:
+        """The last judgement, if it is young enough."""
         known = self._judgement
-        if known is not None and timedelta() <= self._clock() - known.judged_at < JUDGED_FOR:
-            return known
-        judged = self._judgement_flight.get([""], lambda _: {"": self._judge()})[""]
-        self._judgement = judged
-        return judged
+        is_young = known is not None and timedelta() <= self._clock() - known.judged_at < JUDGED_FOR
+        return known if is_young else None
 
     def _judge(self) -> Judgement:
         now, limits = self._clock(), Limits.parse(settings.stale_after())
         facts = self._load(read_facts, now=now, limits=limits)
-        return judge(facts, limits, now=now, around_the_clock=settings.crypto_around_the_clock())
+        self._judgement = judge(facts, limits, now=now, around_the_clock=settings.crypto_around_the_clock())
+        return self._judgement
 
     def _load_prices(self, symbols: Sequence[str]) -> Mapping[str, PriceValue | bool]:
         """By symbol its price; True for an asset that has none, False for what is no asset."""
-        latest, known = self._load(_read_prices, symbols)
+        # Another reader may have loaded them between this one's first look and its turn.
+        prices = _decoded(self.cache.get_prices(symbols, again=True))
+        missing = [symbol for symbol in symbols if symbol not in prices]
+        if not missing:
+            return prices
+        latest, known = self._load(_read_prices, missing)
         self.cache.put_prices(latest, publish=False)
-        prices = {price.symbol: _price.decode(encode_price(price)) for price in latest}
+        prices |= {price.symbol: _price.decode(encode_price(price)) for price in latest}
         return {symbol: prices.get(symbol) or symbol in known for symbol in symbols}
 
     def _cached_chart(self, symbol: str, range_name: str, adjusted: str) -> bytes | None:
@@ -238,6 +243,10 @@ class MarketReader:
     def _age(self, instant: str) -> float:
         """Seconds; 0 where the vendor's clock is ahead of ours."""
         return max(0.0, round((self._clock() - datetime.fromisoformat(instant)).total_seconds(), 3))
+
+
+def _decoded(values: Mapping[str, bytes]) -> dict[str, PriceValue]:
+    return {symbol: _price.decode(value) for symbol, value in values.items()}
 
 
 def _read_prices(connection: Connection, symbols: Sequence[str]) -> tuple[list[LatestPrice], set[str]]:

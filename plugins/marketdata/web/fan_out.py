@@ -79,6 +79,7 @@ class FanOut:
         self._reader: asyncio.Task[None] | None = None
         self._found = asyncio.Event()
         self._is_away = False
+        self._is_closing = False
         self.place: Id = NOTHING
 
     @property
@@ -104,6 +105,7 @@ class FanOut:
             raise
         listener.start = self.place
         listener.queue.clear()
+        listener.is_closing |= self._is_closing
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -115,7 +117,8 @@ class FanOut:
             self._reader = self._client = None
 
     def close_all(self) -> None:
-        """Tell every listener that this process ends."""
+        """Tell every listener that this process ends, those who come until it takes no more connections too."""
+        self._is_closing = True
         for listener in self._listeners:
             listener.is_closing = True
             listener.wake()
@@ -126,6 +129,8 @@ class FanOut:
         Raises RedisError, OSError or TimeoutError when Redis goes away meanwhile.
         """
         seen = listener.after or NOTHING
+        if seen > listener.start:
+            yield None  # an id of a stream that is no more
         while self._client is not None and seen < listener.start:
             async with asyncio.timeout(_COMMAND_SECONDS):
                 async with self._client.pipeline(transaction=True) as pipeline:
@@ -249,9 +254,11 @@ async def _next_entries(client: redis.asyncio.Redis, place: Id) -> list[Entry]:
 
 
 def _is_trimmed(about: object, seen: Id) -> bool:
-    """Whether entries after ``seen`` may be gone: the stream has let some go, and what it holds begins later."""
+    """Whether entries after ``seen`` may be gone: what the stream holds begins later, because it has let some go or,
+    wiped, began anew.
+    """
     if not isinstance(about, dict):
         return seen != NOTHING  # there is no stream any more
     first = about.get("first-entry")
-    begins = parse_id(first[0].decode("ascii")) if first else NOTHING
-    return about["entries-added"] > about["length"] and (first is None or seen < begins)
+    begins_later = first is None or seen < parse_id(first[0].decode("ascii"))
+    return begins_later and (seen != NOTHING or about["entries-added"] > about["length"])

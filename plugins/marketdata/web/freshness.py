@@ -16,7 +16,10 @@ router = APIRouter()
 
 
 class FeedNow(msgspec.Struct, frozen=True):
-    """One subject of one vendor: how fresh it is, in minutes of trading time, and how many of its assets are not."""
+    """One subject of one vendor: how fresh it is, and how many of its assets are not.
+
+    ``age_minutes``: of trading time since ``newest_at``; of ``daily`` by the clock, since its run was due.
+    """
 
     vendor: str
     subject: Subject

@@ -74,10 +74,10 @@ def scheduler_part() -> Part:
 def _data_parts(reader: MarketReader) -> list[Part]:
     parts = [_schema_part(reader)]
     if reader.cache.is_there():
-        parts.append(Part("cache", "healthy", "answers"))
+        parts.append(Part("cache", "healthy", "takes values"))
     else:
-        next_step = "start Redis, or correct its address; prices come from the database meanwhile"
-        parts.append(Part("cache", "degraded", "there is none, or it does not answer", next_step))
+        next_step = "start Redis, give it room, or correct its address; prices come from the database meanwhile"
+        parts.append(Part("cache", "degraded", "there is none, or it is away or full", next_step))
     return parts + _feed_parts(reader.freshness())
 
 
