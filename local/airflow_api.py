@@ -12,6 +12,7 @@ import requests
 from local.processes import StackError
 
 RUN_ENDED = frozenset({"success", "failed"})
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -44,23 +45,25 @@ class AirflowApi:
         return answer
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
-        return self._session.request(method, f"{self.url}/{path}", json=body, timeout=30, allow_redirects=False)
+        address = f"{self.url}/{path}"
+        return self._session.request(method, address, json=body, timeout=_PATIENCE_SECONDS, allow_redirects=False)
 
     def _log_in(self) -> None:
         login = {"username": self.user, "password": self.password}
-        answer = self._session.post(f"{self.url}/auth/token", json=login, timeout=30)
+        answer = self._session.post(f"{self.url}/auth/token", json=login, timeout=_PATIENCE_SECONDS)
         if not answer.ok:
             raise StackError("Airflow refuses the login", answer.text[:300], "make down, then make demo")
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def is_healthy(self) -> bool:
-        """Whether the API answers and sees a live scheduler and DAG processor."""
+    def ailments(self) -> list[str]:
+        """What keeps DAGs from running: the API does not answer, or sees no live scheduler or DAG processor."""
         try:
             answer = self._send("GET", "api/v2/monitor/health", None)
-        except requests.RequestException:
-            return False
-        parts = answer.json() if answer.ok else {}
-        return all(parts.get(part, {}).get("status") == "healthy" for part in ("scheduler", "dag_processor"))
+            parts = answer.json() if answer.ok else {}
+        except requests.RequestException as error:
+            return [f"the API does not answer ({type(error).__name__})"]
+        seen = {part: parts.get(part, {}).get("status") for part in ("scheduler", "dag_processor")}
+        return [f"{part} is {status or 'not heard of'}" for part, status in seen.items() if status != "healthy"]
 
     def set_pool(self, name: str, pool: dict[str, Any]) -> None:
         """Create or change a pool."""
@@ -102,20 +105,32 @@ class AirflowApi:
         return found
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float) -> str:
-        """The state in which the run ended; raises StackError when it has not within ``seconds``."""
+        """The state in which the run ended; raises StackError, with what is seen of it, if it has not in ``seconds``.
+
+        An API server that is too busy to answer is asked again.
+        """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
-            _expect_ok(answer, f"run {run_id}")
-            state = str(answer.json()["state"])
-            if state in RUN_ENDED:
-                return state
+        while (state := self._state_of(dag_id, run_id)) not in RUN_ENDED:
+            if time.monotonic() > deadline:
+                tasks = [f"{task['task_id']} {task['state']}" for task in self.tasks(dag_id, run_id)]
+                raise StackError(
+                    f"run {run_id} of {dag_id} has not ended after {seconds:.0f} s",
+                    f"it is {state}; tasks: {', '.join(tasks) or 'none'}",
+                    f"look at {self.url}/dags/{dag_id}/runs/{run_id}",
+                )
             time.sleep(0.5)
-        raise StackError(
-            f"run {run_id} of {dag_id} has not ended after {seconds:.0f} s",
-            f"its state is {state}",
-            f"look at {self.url}/dags/{dag_id}/runs/{run_id}",
-        )
+        return state
+
+    def _state_of(self, dag_id: str, run_id: str) -> str:
+        """The state of a run, or why it is unknown at the moment; raises StackError for a run that there is not."""
+        try:
+            answer = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+        except requests.RequestException as error:
+            return f"unknown: {type(error).__name__}"
+        if answer.status_code >= requests.codes.server_error:
+            return f"unknown: Airflow answered {answer.status_code}"
+        _expect_ok(answer, f"run {run_id}")
+        return str(answer.json()["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run, at most 100, with their states and times."""
@@ -128,7 +143,10 @@ class AirflowApi:
         """What a task of the run returned, or None when it returned nothing."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
         answer = self.call("GET", path)
-        return answer.json()["value"] if answer.ok else None
+        if answer.status_code == requests.codes.not_found:
+            return None
+        _expect_ok(answer, f"result of {task_id}")
+        return answer.json()["value"]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
         """The text of a task's log."""

@@ -20,9 +20,11 @@ _NEEDED_MB = 2000
 _UNREACHABLE = (
     "NewConnectionError",
     "ConnectTimeout",
-    "Could not fetch URL",
+    "ReadTimeout",
+    "NameResolutionError",
     "Name or service not known",
     "ProxyError",
+    "SSLError",
 )
 
 
@@ -108,8 +110,12 @@ def pip(*arguments: str) -> None:
             why,
             "check the network, or set PIP_INDEX_URL to an index that you reach",
         )
-    if "(from versions: none)" in output:
-        raise BootstrapError("the package index lacks a package", why, "set PIP_INDEX_URL to an index that has it")
+    if "(from versions: none)" in output:  # all that pip says of an index that it asked once, in vain
+        raise BootstrapError(
+            "the package index lacks a package, or cannot be reached",
+            why,
+            "check the network, or set PIP_INDEX_URL to an index that has it",
+        )
     raise BootstrapError(f"pip {arguments[0]} failed", why, "read the message above; the lock is hashed and complete")
 
 

@@ -60,9 +60,9 @@ in Redis.
 {keys}
 
 - A symbol stands in a key as it is (`latest_price:X:BTCUSD`). Ranges: {ranges}.
-- A TTL begins anew with each write. No key of ours is without one.
+- A TTL begins anew with each write. No key of this page is without one.
 - Keys that are not for readers may change at any time. The vendors' quota lives beside them under
-  `marketdata:quota:`.
+  `marketdata:quota:`; its `epoch`, one for each vendor's key, stays: where it is gone, Redis was wiped.
 
 ## Rules for a reader
 

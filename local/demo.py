@@ -28,8 +28,8 @@ HOME = ROOT / ".local"
 DAG_ID = "historical_daily"
 REFERENCE = "reference_sync"
 WEEKLY = "historical_backfill"
-_PARSE_SECONDS = 120.0
-_RUN_SECONDS = 600.0
+_PARSE_SECONDS = 300.0
+_RUN_SECONDS = 1800.0
 _PASSED_ON = (
     "MARKETDATA_CRYPTO_HOURS",
     "MARKETDATA_STALE_AFTER",
@@ -114,13 +114,15 @@ def unpause(api: AirflowApi, dag_ids: set[str]) -> None:
 
 
 def wait_for_first_run(api: AirflowApi, dag_id: str) -> None:
-    """Wait for the run that unpausing a new DAG sets off: that of the newest session. One that has run, has."""
+    """Wait for the run that unpausing a new DAG sets off: that of the newest session. One that has run well, has."""
     deadline = time.monotonic() + _PARSE_SECONDS
     while not (runs := api.runs(dag_id)):
         if time.monotonic() > deadline:
             raise StackError(f"the schedule of {dag_id} started no run", "none is listed", "read scheduler.log")
         time.sleep(0.25)
-    run_id = runs[-1]["dag_run_id"]
+    if any(run["state"] == "success" for run in runs):
+        return
+    run_id = runs[0]["dag_run_id"]
     if api.wait_for_run(dag_id, run_id, seconds=_RUN_SECONDS) != "success":
         where = f"look at {api.url}/dags/{dag_id}/runs/{run_id}"
         raise StackError(f"run {run_id} of {dag_id} failed", api.first_error(dag_id, run_id), where)

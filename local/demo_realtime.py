@@ -14,18 +14,23 @@ from rich.table import Table
 from local.airflow_api import AirflowApi
 from local.processes import StackError
 from local.simulator.admin import SimulatorAdmin
-from marketdata.domain.sessions import NEW_YORK, expected_through, session_open
+from marketdata.domain.sessions import NEW_YORK, latest_session, session_close, session_open
 
 REPORTING_TASKS = {"realtime_latest": "update_prices", "realtime_hourly": "update_hours"}
 SHOWN = ("AAPL", "SPY", "X:BTCUSD")
-_RUN_SECONDS = 120.0
+_RUN_SECONDS = 600.0
 _INTO_THE_SESSION = timedelta(hours=3)  # early closes are half an hour later
 
 
 def run_ticks(api: AirflowApi, vendor: SimulatorAdmin, timed: Callable[[str], AbstractContextManager[None]]) -> None:
-    """One run of each realtime DAG, asked for by hand, with the vendors' clock inside the newest session."""
-    session = expected_through("stock", datetime.now(UTC))
-    vendor.set_clock(session_open(session) + _INTO_THE_SESSION, running=True)
+    """One run of each realtime DAG, asked for by hand, with the vendors' clock inside the newest session.
+
+    In one that goes on it shows the real time, as it does for the ticks of the schedule.
+    """
+    now = datetime.now(UTC)
+    session = latest_session(now)
+    if session_close(session) <= now:
+        vendor.set_clock(session_open(session) + _INTO_THE_SESSION, running=True)
     try:
         for dag_id, task_id in REPORTING_TASKS.items():
             with timed(f"{dag_id}, inside {session}"):

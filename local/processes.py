@@ -45,7 +45,9 @@ class Running:
     def alive(self) -> bool:
         """Whether this very process still runs; a zombie or a stranger under the same number does not count."""
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)  # reaps it when it was our own child
+            reaped, _ = os.waitpid(self.pid, os.WNOHANG)  # when it was our own child
+            if reaped:
+                _dismiss_guard(self.pid)  # from now on the number may be a stranger's
         return birth(self.pid) == self.born
 
 
@@ -145,7 +147,10 @@ def _dismiss_guard(pid: int) -> None:
 
 
 def stop(processes: Sequence[Running], *, patience: float = 15.0) -> None:
-    """Stop all of them at once, with their descendants: first in good order, after ``patience`` seconds by SIGKILL."""
+    """Stop all of them at once, with their descendants: first in good order, after ``patience`` seconds by SIGKILL.
+
+    What they start while they are being stopped ends with them.
+    """
     ours = [process for process in processes if process.alive()]
     families = [member for process in ours for member in _family(process.pid)]
     for process in processes:
@@ -156,12 +161,20 @@ def stop(processes: Sequence[Running], *, patience: float = 15.0) -> None:
     deadline = time.monotonic() + patience
     while any(process.alive() for process in ours) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    for member in families:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()  # psutil checks that the number still means the same process
-    psutil.wait_procs(families, timeout=5)
+    killed = [victim for member in families for victim in _kill(member)]
+    psutil.wait_procs(killed, timeout=30)
     for process in ours:
         process.alive()
+
+
+def _kill(process: psutil.Process) -> list[psutil.Process]:
+    """SIGKILL a process and its descendants; psutil checks that a number still means the same process."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.suspend()  # it starts no more
+        children = process.children()
+        process.kill()
+        return [process, *(victim for child in children for victim in _kill(child))]
+    return []
 
 
 def _family(pid: int) -> list[psutil.Process]:

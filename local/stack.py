@@ -24,7 +24,7 @@ from local.state import State, write_private
 DEFAULT_AIRFLOW_PORT = 8080
 UNIVERSE = ROOT / "local" / "universe.csv"
 _FREE_BYTES = 500 * 1024**2
-_AIRFLOW_SECONDS = 180.0
+_AIRFLOW_SECONDS = 300.0
 
 Step = Callable[[str], AbstractContextManager[object]]
 """Announces one step and, when its context ends, how long it took."""
@@ -194,7 +194,7 @@ class Stack:
         port, secret = self.state.last_port("postgres"), self.state.secrets().database
         with self.step("PostgreSQL"):
             if not self._alive("postgres"):
-                postgres.start(
+                server = postgres.start(
                     self.home / "postgres",
                     password=secret,
                     log=self.state.logs / "postgres.log",
@@ -203,6 +203,7 @@ class Stack:
                     environ=self.environ,
                     pid_file=self._new_pid_file("postgres"),
                 )
+                port = self._found_on("postgres", server.port)
             if not postgres.answers(postgres.dsn_of(port, secret, "postgres")):
                 raise StackError("PostgreSQL runs but does not answer", f"port {port}", "make down, then make demo")
             names = ("marketdata", "airflow")
@@ -218,7 +219,7 @@ class Stack:
         port, secret = self.state.last_port("valkey"), self.state.secrets().cache
         with self.step("Valkey"):
             if not self._alive("valkey"):
-                valkey.start(
+                server = valkey.start(
                     self.home / "valkey",
                     password=secret,
                     log=self.state.logs / "valkey.log",
@@ -226,6 +227,7 @@ class Stack:
                     environ=self.environ,
                     pid_file=self._new_pid_file("valkey"),
                 )
+                port = self._found_on("valkey", server.port)
         return valkey.url_of(port, secret)
 
     def _given(self, name: str) -> str:
@@ -234,11 +236,20 @@ class Stack:
         secrets = self.state.secrets()
         return "" if secrets.database in value or secrets.cache in value else value
 
+    def _found_on(self, service: str, port: int) -> int:
+        """Remember the port that a service has in the end: what was free may have been taken before it started."""
+        self.state.remember_port(service, port)
+        return port
+
     def _start_simulator(self) -> str:
         port = self.state.last_port("simulator")
         with self.step("vendor simulator"):
             if not self._alive("simulator"):
+                port = self._found_on("simulator", processes.free_port(port))
+                listens = self.home / "simulator.json"
+                listens.unlink(missing_ok=True)
                 command = [sys.executable, "-m", "local.simulator", "--port", str(port), "--seed", "1"]
+                command += ["--state-file", str(listens)]
                 process = spawn(
                     "simulator",
                     [*command, "--universe", UNIVERSE, *self.simulator_options],
@@ -247,7 +258,7 @@ class Stack:
                     cwd=ROOT,
                     pid_file=self._new_pid_file("simulator"),
                 )
-                processes.wait_until(lambda: is_taken(port), process, seconds=60)
+                processes.wait_until(listens.exists, process, seconds=60)
         return f"http://{LOOPBACK}:{port}"
 
     def _seed(self, addresses: Addresses) -> None:
@@ -291,16 +302,19 @@ class Stack:
 
 def _wait_healthy(api: AirflowApi, running: list[Running], given_up: threading.Event) -> None:
     deadline = time.monotonic() + _AIRFLOW_SECONDS
-    while not api.is_healthy():
+    while True:
+        dead = next((process for process in running if not process.alive()), None)
+        if dead is not None:  # asked first: on the port of one that died another stack may answer
+            raise StackError(f"Airflow's {dead.name} died at start", tail(Path(dead.log)), f"read {dead.log}")
+        ailments = api.ailments()
+        if not ailments:
+            return
         if given_up.is_set():
             raise StackError("Airflow was not waited for", "the start was given up", "see why above")
-        dead = next((process for process in running if not process.alive()), None)
-        if dead is not None:
-            raise StackError(f"Airflow's {dead.name} died at start", tail(Path(dead.log)), f"read {dead.log}")
         if time.monotonic() > deadline:
             raise StackError(
                 f"Airflow is not healthy after {_AIRFLOW_SECONDS:.0f} s",
-                "scheduler or DAG processor do not report",
+                "; ".join(ailments),
                 f"read the logs in {Path(running[0].log).parent}",
             )
         time.sleep(0.25)

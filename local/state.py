@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from local.airflow import Secrets
 from local.processes import Running, StackError, free_port, load
 
 LOCK_PATIENCE = 600.0
+_PORTS = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class State:
 
     def remember_port(self, name: str, port: int) -> None:
         """Keep the port of a service for the next start."""
-        write_private(self.home / "ports.json", json.dumps(self._ports() | {name: port}))
+        with _PORTS:
+            write_private(self.home / "ports.json", json.dumps(self._ports() | {name: port}))
 
     def _ports(self) -> dict[str, int]:
         path = self.home / "ports.json"

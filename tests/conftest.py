@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 os.environ.pop("MARKETDATA_DSN", None)  # a sourced .local/stack.env must not point the tests at the demo's data
 os.environ.pop("REDIS_URL", None)
+_AIRFLOW = tempfile.TemporaryDirectory(prefix="marketdata-airflow-")  # the home directory may have an airflow.cfg
+os.environ["AIRFLOW_HOME"] = _AIRFLOW.name
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, would ignore it
 
 # A busy machine is no failure, speed is the bench's; and a change is judged by its own examples, the same in each run.
@@ -43,6 +45,29 @@ hypothesis_settings.load_profile("search" if os.environ.get("MARKETDATA_SEARCH")
 TEMPLATE = "marketdata_template"
 MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 4 * 2**30  # noqa: S108 - where files are kept in memory
 REMOVE = 'cat; for try in 1 2 3 4 5 6 7 8 9; do rm -rf "$1"; test -e "$1" || exit; sleep 0.2; done'
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """A busy machine is no hung Redis: where the product gives up after a quarter of a second, tests wait for long."""
+    from marketdata.hooks import shared_windows
+    from marketdata.storage import cache_connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache_connection, "SOCKET_SECONDS", 30.0)
+        patch.setattr(shared_windows, "_SOCKET_SECONDS", 30.0)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test has Redis hang (R02) it is given up as in earnest."""
+    from marketdata.hooks import shared_windows
+    from marketdata.storage import cache_connection
+
+    if any(mark.args == ("R02",) for mark in request.node.iter_markers("fault")):
+        monkeypatch.setattr(cache_connection, "SOCKET_SECONDS", 0.25)
+        monkeypatch.setattr(shared_windows, "_SOCKET_SECONDS", 0.25)
 
 
 @pytest.fixture(scope="session")

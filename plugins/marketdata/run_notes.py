@@ -112,6 +112,8 @@ def _close_record(dag_id: str, run_id: str) -> RunReport | None:
     thread = Thread(target=close, name="close-left-open", daemon=True)
     thread.start()
     thread.join(_SECONDS_HELD_UP)
+    if thread.is_alive():
+        log.warning("closing the record of a run is not waited for dag_id=%s run_id=%s", dag_id, run_id)
     return closed[0] if closed else None
 
 

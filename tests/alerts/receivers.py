@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from local import processes
 
 
 @dataclass
@@ -27,8 +30,8 @@ class Webhook:
 
     @property
     def apprise(self) -> str:
-        """Its address as Apprise wants it."""
-        return f"json://127.0.0.1:{self.port}/hook/s3cret-token"
+        """Its address as Apprise wants it, which is to wait longer than 4 s for this busy process."""
+        return f"json://127.0.0.1:{self.port}/hook/s3cret-token?cto=60&rto=60"
 
     def connection(self) -> str:
         """The text of an AIRFLOW_CONN_... variable."""
@@ -86,8 +89,8 @@ def mailbox() -> Iterator[Mailbox]:
             box.got.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
             return "250 OK"
 
-    box.port = free_port()
-    controller = Controller(Handler(), hostname="127.0.0.1", port=box.port)
+    box.port = processes.free_port()
+    controller = Controller(Handler(), hostname="127.0.0.1", port=box.port, ready_timeout=60)
     controller.start()
     try:
         yield box
@@ -104,12 +107,15 @@ def hanging() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+_DEAF = socket.socket()
+
+
+@cache
 def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on which nobody listens; it is ours, so nobody will."""
+    _DEAF.bind(("127.0.0.1", 0))
+    port: int = _DEAF.getsockname()[1]
+    return port
 
 
 def apprise_connection(*addresses: str) -> str:
@@ -120,5 +126,5 @@ def apprise_connection(*addresses: str) -> str:
 
 def smtp_connection(port: int) -> str:
     """An SMTP connection of Airflow without encryption, tried once."""
-    extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0, "timeout": 5}
+    extra = {"disable_ssl": True, "disable_tls": True, "retry_limit": 0, "timeout": 300}
     return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra})

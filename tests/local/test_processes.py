@@ -18,10 +18,10 @@ import pytest
 from local import processes
 from local.processes import StackError
 
-SLEEP = ("sleep", "60")
+SLEEP = ("sleep", "600")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the state never came"
@@ -70,11 +70,40 @@ def test_stop_takes_descendants_that_ignore_the_signal(tmp_path: Path) -> None:
     assert not [pid for pid in family if processes.birth(pid)]
 
 
+def test_stop_takes_what_is_started_while_it_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    script = "trap '' TERM; trap 'sleep 600 & echo $!' USR1; echo ready; while :; do sleep 0.05; done"
+    process = processes.spawn("fertile", ["sh", "-c", script], log=log)
+    wait_for(lambda: "ready" in log.read_text(encoding="utf-8"))
+    family = processes._family
+
+    def family_before_a_birth(pid: int) -> list[psutil.Process]:
+        found = family(pid)
+        os.kill(pid, signal.SIGUSR1)
+        wait_for(lambda: len(log.read_text(encoding="utf-8").splitlines()) == 2)
+        return found
+
+    monkeypatch.setattr(processes, "_family", family_before_a_birth)
+    processes.stop([process], patience=0.2)
+    born_late = int(log.read_text(encoding="utf-8").splitlines()[1])
+    assert processes.birth(born_late) is None
+
+
+def test_nobody_guards_the_number_of_a_process_that_has_ended(tmp_path: Path) -> None:
+    process = processes.spawn("sleeper", SLEEP, log=tmp_path / "log")
+    processes.guard(process, signal.SIGKILL)
+    watcher = processes._GUARDS[process.pid]
+    os.kill(process.pid, signal.SIGKILL)
+    wait_for(lambda: not process.alive())
+    assert process.pid not in processes._GUARDS
+    assert watcher.poll() is not None
+
+
 def test_a_guarded_process_dies_with_a_killed_parent(tmp_path: Path) -> None:
     program = (
         "import signal, sys, time; from pathlib import Path; from local import processes;"
-        "process = processes.spawn('sleeper', ['sleep', '60'], log=Path(sys.argv[1]));"
-        "processes.guard(process, signal.SIGKILL); print(process.pid, process.born, flush=True); time.sleep(60)"
+        "process = processes.spawn('sleeper', ['sleep', '600'], log=Path(sys.argv[1]));"
+        "processes.guard(process, signal.SIGKILL); print(process.pid, process.born, flush=True); time.sleep(600)"
     )
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", program, str(tmp_path / "log")]

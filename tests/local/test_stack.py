@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local import processes, stack
+from local import processes, stack, valkey
 from local.processes import StackError
 from local.stack import Stack
 
@@ -85,7 +85,7 @@ def test_a_failed_start_stops_what_it_had_started(tmp_path: Path, monkeypatch: p
 
 def test_a_failed_start_leaves_alone_what_was_up_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     earlier = processes.spawn(
-        "valkey", ["sleep", "60"], log=tmp_path / "log", pid_file=tmp_path / "run" / "valkey.json"
+        "valkey", ["sleep", "600"], log=tmp_path / "log", pid_file=tmp_path / "run" / "valkey.json"
     )
     Stack(tmp_path).state.port("valkey")
     monkeypatch.setattr(stack, "UNIVERSE", tmp_path / "absent.csv")
@@ -94,8 +94,18 @@ def test_a_failed_start_leaves_alone_what_was_up_before(tmp_path: Path, monkeypa
     processes.stop([earlier])
 
 
+def test_a_service_whose_port_was_taken_meanwhile_is_found_on_another(tmp_path: Path, taken_port: int) -> None:
+    started = Stack(tmp_path, environ={"PATH": os.environ["PATH"]})
+    started.state.remember_port("valkey", taken_port)
+    try:
+        assert valkey.answers(started._start_valkey())
+        assert started.state.last_port("valkey") != taken_port
+    finally:
+        started.down()
+
+
 def test_another_executor_than_the_running_one_is_refused(tmp_path: Path) -> None:
-    running = processes.spawn("scheduler", ["sleep", "60"], log=tmp_path / "log")
+    running = processes.spawn("scheduler", ["sleep", "600"], log=tmp_path / "log")
     remember(tmp_path, running)
     (tmp_path / "executor").write_text("CeleryExecutor", encoding="utf-8")
     assert "up with the CeleryExecutor" in failure_of(tmp_path, MARKETDATA_AIRFLOW_PORT=str(processes.free_port()))
@@ -104,8 +114,8 @@ def test_another_executor_than_the_running_one_is_refused(tmp_path: Path) -> Non
 
 
 def test_down_stops_ours_and_no_stranger_under_a_reused_number(tmp_path: Path) -> None:
-    ours = processes.spawn("scheduler", ["sleep", "60"], log=tmp_path / "log")
-    stranger = processes.spawn("stranger", ["sleep", "60"], log=tmp_path / "log")
+    ours = processes.spawn("scheduler", ["sleep", "600"], log=tmp_path / "log")
+    stranger = processes.spawn("stranger", ["sleep", "600"], log=tmp_path / "log")
     stale = dataclasses.replace(stranger, name="api-server", born="another life")
     files = [remember(tmp_path, ours), remember(tmp_path, stale)]
     (tmp_path / "stack.env").touch()

@@ -124,6 +124,7 @@ def test_opentelemetry_gets_the_tags_from_a_process_that_ends_at_once(
     monkeypatch.setenv("AIRFLOW__METRICS__OTEL_ON", "True")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "100")  # this process, which answers, may be busy
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     subprocess.run([sys.executable, "-c", SENDER], check=True, timeout=120, capture_output=True)
     assert bodies
