@@ -4,8 +4,8 @@
 Judges, from what is stored, how old the latest prices, the session's hours and the daily bars of each vendor are, in
 *trading time*: nights, weekends, holidays and the time after an early close do not count, nor does what the plan
 delays. What is too old becomes an alert, one for each vendor and cause, with its likely cause, the next step and its
-runbook; so do a rejected key and credits that run out. Each is told once, told again only if it gets worse or after a
-day, and followed by its recovery. It asks no vendor.
+runbook; so do a rejected key, credits that run out, and a cache that takes no values. Each is told once, told again
+only if it gets worse or after a day, and followed by its recovery. It asks no vendor.
 
 **When**: every five minutes from 09:30 to the close of the New York Stock Exchange, New York time, and at 17:45 on
 trading days, when the daily history is due; around the clock with `MARKETDATA_CRYPTO_HOURS=always`.

@@ -100,7 +100,8 @@ FRESHNESS_AGE = Metric(
     "gauge",
     "seconds",
     ("subject", "vendor"),
-    "Age in trading time of the newest data of a feed: latest, hourly, daily. Not sent while its market is closed.",
+    "Age in trading time of the newest answer of a feed (latest, hourly), of its newest price (quiet); daily: by the"
+    " clock, since the run was due. Not sent while its market is closed.",
 )
 STALE_ASSETS = Metric(
     "marketdata.stale_assets",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import statistics
 from collections.abc import Callable, Iterator
@@ -65,11 +66,12 @@ def _tick(services: Services, tick: datetime) -> None:
 
 
 def _assert_readable(stage: Stage, symbols: list[str], tick: datetime) -> None:
-    """Nearly every stock trades in any minute; all have a value that a reader finds."""
+    """Nearly every stock trades in any minute: a reader finds the price that the tick brought, none from before."""
     with redis.Redis.from_url(stage.redis_url) as client:
-        found = sum(value is not None for value in client.mget([f"latest_price:{symbol}" for symbol in symbols]))
+        values = client.mget([f"latest_price:{symbol}" for symbol in symbols])
+    found = sum(value is not None and datetime.fromisoformat(json.loads(value)["as_of"]) > tick for value in values)
     if found < 0.99 * len(symbols):
-        raise RuntimeError(f"after the tick of {tick} only {found} of {len(symbols)} prices are in Redis")
+        raise RuntimeError(f"after the tick of {tick} only {found} of {len(symbols)} prices in Redis are of it")
 
 
 @contextlib.contextmanager

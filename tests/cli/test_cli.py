@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,15 @@ def test_a_missing_address_exits_with_the_cause_and_the_next_step(monkeypatch: p
     as_json = runner.invoke(app, ["migrate", "--json"])
     assert as_json.exit_code == 1
     assert json.loads(as_json.stdout)["error"] == "configuration"
+
+
+def test_where_airflow_has_no_home_to_write_to_its_complaint_is_not_in_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    home = {"AIRFLOW_HOME": str(tmp_path / "file" / "airflow"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "marketdata.cli", "quota", "--json"]
+    done = subprocess.run(command, env=os.environ | home, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["error"] == "configuration"
+    assert "Could not create log folder" in done.stderr
 
 
 @pytest.mark.fault("D01")

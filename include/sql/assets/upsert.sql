@@ -1,5 +1,6 @@
 -- why: load the universe; a symbol that is there already takes the new facts, and nothing is written if it has them.
---      What a row leaves out keeps what is known, such as a first trading day that the vendor told.
+--      What a row leaves out keeps what is known, such as a first trading day that the vendor told. A row's first day
+--      is that of its ticker: it cuts off nothing of an asset that traded under an earlier one before.
 -- params: symbols, asset_classes, vendor_symbols, names, listed_on, delisted_on (arrays of one length).
 -- grain: one row an asset written, true if it is new. reads and writes: asset, asset_alias.
 -- used by: storage.assets
@@ -9,7 +10,14 @@ with given as (
         g.asset_class,
         g.vendor_symbol,
         coalesce(nullif(g.name, ''), a.name, '') as name,
-        coalesce(g.listed_on, a.listed_on) as listed_on,
+        case
+            when exists (
+                select from asset_alias as n
+                where n.asset_id = a.asset_id and upper(n.valid) <= g.listed_on
+            )
+                then a.listed_on
+            else coalesce(g.listed_on, a.listed_on)
+        end as listed_on,
         coalesce(g.delisted_on, a.delisted_on) as delisted_on
     from unnest(
         %(symbols)s::text [], %(asset_classes)s::text [], %(vendor_symbols)s::text [],

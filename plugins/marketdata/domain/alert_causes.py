@@ -75,12 +75,16 @@ class CreditsUsed:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is on record: runs by DAG, calls, credits where they are counted; ``shared`` False: Redis is away."""
+    """What is on record: runs by DAG, calls, credits where they are counted; ``shared`` False: Redis is away.
+
+    ``cache_refusal`` is why the cache takes no values, empty where it does.
+    """
 
     runs: Mapping[str, LastRun] = field(default_factory=dict)
     calls: Sequence[LastCalls] = ()
     credits: Sequence[CreditsUsed] = ()
     shared: bool = True
+    cache_refusal: str = ""
 
     @property
     def ended(self) -> dict[str, datetime]:
@@ -112,8 +116,8 @@ def stopped_runs(troubles: Sequence[Trouble], evidence: Evidence, now: datetime)
 
 
 def other_troubles(evidence: Evidence, now: datetime) -> list[Trouble]:
-    """What is wrong besides stale data: keys that the newest call saw rejected, and credits that run out."""
-    return list(chain(_rejected_keys(evidence), _spent_credits(evidence, now)))
+    """What is wrong besides stale data: keys that the newest call saw rejected, credits that run out, and the cache."""
+    return list(chain(_rejected_keys(evidence), _spent_credits(evidence, now), _refusing_cache(evidence, now)))
 
 
 def _rejected_keys(evidence: Evidence) -> Iterable[Trouble]:
@@ -137,6 +141,12 @@ def _spent_credits(evidence: Evidence, now: datetime) -> Iterable[Trouble]:
                 cause="more was asked than the plan gives for a month: see the newest runs, and who else uses the key",
                 next_step="batch stops at realtime's reserve by itself; fewer active assets, or a larger plan",
             )
+
+
+def _refusing_cache(evidence: Evidence, now: datetime) -> Iterable[Trouble]:
+    if evidence.cache_refusal:
+        step = "start Redis, or give it room; nothing is lost: readers get prices from the database meanwhile"
+        yield Trouble("cache_away", "redis", "warn", now, cause=evidence.cache_refusal, next_step=step)
 
 
 def _dags_of(trouble: Trouble) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ _HEADLINES = {
     "daily_history_late": "daily history of {about} is late",
     "key_rejected": "key rejected by {about}",
     "credits_used_up": "credits of {about} run out",
+    "cache_away": "the cache takes no values: {about} is away or full",
     "runs_stopped": "{about} does not run: {subjects} of all vendors are stale",
     "run_late": "{about} is late",
     "watch_blind": "freshness cannot be judged: the {about} is away",

@@ -25,6 +25,7 @@ Kind = Literal[
     "daily_history_late",
     "key_rejected",
     "credits_used_up",
+    "cache_away",
     "runs_stopped",
     "run_late",
     "watch_blind",
@@ -59,8 +60,8 @@ _DAG_OF = {"latest": "realtime_latest", "hourly": "realtime_hourly"}
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that is wrong now. ``about`` is a vendor, of ``runs_stopped`` and ``run_late`` a DAG; the ``kind`` is
-    its runbook's name.
+    """Something that is wrong now. ``about`` is a vendor, of ``runs_stopped`` and ``run_late`` a DAG, of ``cache_away``
+    ``redis``; the ``kind`` is its runbook's name.
 
     ``age_minutes`` is of trading time and ``limit_minutes`` the age from which it counts; None where it is not about
     age. ``subjects`` are ``latest``, ``hourly``, ``daily`` or ``quiet``; ``symbols`` house symbols, ascending.

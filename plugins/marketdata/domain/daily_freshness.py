@@ -29,7 +29,7 @@ def judge_daily(market: Market) -> Verdict:
     level = market.limits.daily.level(age)
     count = int(missing.sum())
     if not len(chosen):
-        return Verdict(FeedFreshness(market.vendor, "daily", "none", newest_at, age, 0, 0))
+        return Verdict(FeedFreshness(market.vendor, "daily", "none", newest_at, 0.0, 0, 0))
     if count and 2 * count >= len(chosen) and level != "fresh":
         limits = market.limits.daily
         limit = limits.error if level == "error" and limits.error is not None else limits.warn

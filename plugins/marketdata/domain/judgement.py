@@ -34,7 +34,8 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class FeedFreshness:
-    """One subject of one vendor.
+    """One subject of one vendor. ``age_minutes``: in trading time since ``newest_at``; of ``daily`` by the clock, since
+    its run was due. 0 where nothing is known.
 
     ``level``: the worst of what is stale in it. ``closed``: not judged now, since the market is closed or has just
     opened and the first news are not due yet; an alert that is open stays as it is. ``none``: nothing of it is

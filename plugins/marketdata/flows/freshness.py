@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from marketdata import settings
-from marketdata.addresses import warehouse_dsn
+from marketdata.addresses import cache_url, warehouse_dsn
 from marketdata.domain.alert_causes import (
     HISTORY_DAG,
     REALTIME_DAGS,
@@ -28,6 +28,7 @@ from marketdata.errors import ConfigurationError
 from marketdata.flows.allowance import allowances
 from marketdata.storage.alert_evidence import read_evidence
 from marketdata.storage.alerts import update_alerts
+from marketdata.storage.cache_probe import find_refusal
 from marketdata.storage.freshness import read_facts
 from marketdata.storage.outbox import Deliver, Sent, deliver_waiting
 from marketdata.storage.warehouse import Warehouse
@@ -103,12 +104,13 @@ def published(report: WatchReport) -> dict[str, Any]:
 
 
 def _evidence(warehouse: Warehouse) -> Evidence:
-    """What is on record, and what is left of the month. A wrong connection hides no stale data: it is left out."""
+    """What is on record, what is left of the month, and how the cache is; a wrong connection hides no stale data."""
     evidence = warehouse.transact(read_evidence, _WATCHED_DAGS)
     try:
+        evidence = replace(evidence, cache_refusal=find_refusal(cache_url()))
         found = allowances(warehouse)
     except ConfigurationError as error:
-        log.warning("credits are not looked at: %s", error)
+        log.warning("cache and credits are not looked at: %s", error)
         return evidence
     spent = tuple(
         CreditsUsed(each.vendor, each.credits.allowed, each.credits.used) for each in found if each.credits is not None

@@ -44,7 +44,7 @@ class HistoryRequest:
         range_name = conf.get("range")
         if range_name not in RANGES:
             raise InvalidRequest(f"range {range_name!r}", "it does not exist", f"use one of {', '.join(RANGES)}")
-        return cls(str(range_name), _symbols(conf.get("symbols") or []), _dry_run(conf), session)
+        return cls(str(range_name), _symbols(conf.get("symbols", [])), _dry_run(conf), session)
 
     @classmethod
     def for_backfill(cls, conf: Mapping[str, object]) -> Self:
@@ -57,14 +57,14 @@ class HistoryRequest:
                 "it is no number of hours",
                 f"write 0 (verify nothing) to {MOST_VERIFY_HOURS:.0f}",
             )
-        symbols = _symbols(conf.get("symbols") or [])
+        symbols = _symbols(conf.get("symbols", []))
         return cls("MAX", symbols, _dry_run(conf), verify_hours=float(hours))
 
 
 def reference_symbols(conf: Mapping[str, object]) -> tuple[str, ...]:
     """The house symbols of a trigger of ``reference_sync``, checked; none: all assets."""
     _refuse_unknown_keys(conf, ("symbols",))
-    return _symbols(conf.get("symbols") or [])
+    return _symbols(conf.get("symbols", []))
 
 
 def _refuse_unknown_keys(conf: Mapping[str, object], known: tuple[str, ...]) -> None:

@@ -69,7 +69,7 @@ def why_no_connection(error: psycopg.OperationalError, dsn: str) -> StorageError
     if is_full(why):
         step = "raise max_connections, or lower what is given to pools and processes: see docs/deployment.md"
         return DatabaseUnavailable(where, why, step)
-    return DatabaseUnavailable(where, why, "check that the server runs there and takes connections")
+    return DatabaseUnavailable(where, why, "check that the server runs there, and that database and login are right")
 
 
 def is_full(why: str) -> bool:

@@ -14,6 +14,7 @@ import redis
 
 from marketdata import settings
 from marketdata.errors import ConfigurationError, MarketDataError
+from marketdata.storage.cache_probe import find_refusal
 from marketdata.storage.connection import Connection, connect
 from marketdata.storage.database_errors import LACKS_ROLE, MIGRATE
 from marketdata.storage.migrations import check_schema, waiting_migrations
@@ -177,7 +178,9 @@ def _examine_redis() -> Finding:
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS) as client:
             client.ping()
-            return judge_redis(client)
+            refusal = find_refusal(url)
+            step = "give it room, or a primary: see docs/runbooks/cache_away.md; ingestion goes on without it"
+            return Finding("redis", "failed", refusal, step) if refusal else judge_redis(client)
     except (redis.RedisError, ValueError) as error:
         why = f"it does not answer: {type(error).__name__}"
         return Finding("redis", "failed", why, "start it, or correct REDIS_URL; ingestion goes on without it")

@@ -70,8 +70,8 @@ class PriceCache:
         self._redis.close()
 
     def is_there(self) -> bool:
-        """Whether there is a cache and it answers."""
-        return bool(self._redis.ask(lambda client: client.ping()))
+        """Whether there is a cache and it takes values: one that is full answers, too."""
+        return self._redis.send(lambda pipeline: _set(pipeline, keys.lock_key("health"), b"")) == [True]
 
     def put_prices(self, prices: Sequence[LatestPrice], *, publish: bool = True) -> int:
         """Set the prices that are not older than what is there and publish those that are new; how many were set.
@@ -112,8 +112,8 @@ class PriceCache:
                 only_missing=only_missing,
             )
 
-    def get_prices(self, symbols: Sequence[str]) -> dict[str, bytes]:
-        """The values of those that are there, by symbol."""
+    def get_prices(self, symbols: Sequence[str], *, again: bool = False) -> dict[str, bytes]:
+        """The values of those that are there, by symbol. ``again``: a second look, which is not counted."""
         wanted = list(dict.fromkeys(symbols))
         if not wanted:
             return {}
@@ -124,7 +124,8 @@ class PriceCache:
         self._clear([keys.price_key(symbol) for symbol in garbage])
         for symbol in garbage:
             del there[symbol]
-        self.counts.add(hits=len(there), misses=len(wanted) - len(there))
+        if not again:
+            self.counts.add(hits=len(there), misses=len(wanted) - len(there))
         return there
 
     def get_hours(self, symbol: str) -> bytes | None:
@@ -231,10 +232,18 @@ class PriceCache:
             self._owed |= {symbol: hours or self._owed.get(symbol, False) for symbol, hours in symbols.items()}
 
     def _get(self, key: str) -> bytes | None:
-        (answer,) = self._redis.send(lambda pipeline: pipeline.get(key)) or [None]
+        """A value; one that has lost its TTL gets it anew, or it would be served for ever."""
+
+        def look(pipeline: Pipeline) -> None:
+            pipeline.get(key)
+            pipeline.ttl(key)
+
+        answer, left = self._redis.send(look) or (None, None)
         value = _value(key, answer)
         if answer is not None and value is None:
             self._clear([key])
+        elif left == -1:
+            self._redis.send(lambda pipeline: pipeline.expire(key, keys.seconds_of(key)))
         self.counts.add(hits=value is not None, misses=value is None)
         return value
 
