@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -29,12 +28,10 @@ class Pair:
 
     def copy(self, home: Path) -> None:
         """Make the standby of what is stored now."""
-        backup = postgres.find_bindir() / "pg_basebackup"
-        command = [backup, "-D", home / "standby", "-d", self.primary.dsn(), "-X", "stream", "--checkpoint=fast"]
+        bindir = postgres.find_bindir()
+        command = [*postgres.find_prefix(bindir), bindir / "pg_basebackup", "-D", home / "standby"]
+        command += ["-d", self.primary.dsn(), "-X", "stream", "--checkpoint=fast"]
         subprocess.run(command, check=True, capture_output=True)
-        user = postgres.find_identity(postgres.find_bindir()).user
-        for path in [home / "standby", *(home / "standby").rglob("*")] if user is not None else []:
-            os.chown(path, user, user)
         (home / "standby" / "standby.signal").touch()
         self.standby = postgres.start(
             home / "standby", password=self.primary.password, log=home / "standby.log", settings=postgres.THROW_AWAY
