@@ -31,6 +31,7 @@ _AS_ROOT = (
     (
         *("setpriv", "--reuid=nobody", "--regid=65534", "--clear-groups"),
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",  # or access(2), which initdb asks about its programs, says no all the same
     ),
 )
 """Commands that root puts before the server's, in the order in which they are tried."""

@@ -83,7 +83,9 @@ def forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("forbidden")
 def test_root_runs_postgres_as_nobody_where_namespaces_are_forbidden(tmp_path: Path) -> None:
     (home := tmp_path / "only root's").mkdir(mode=0o700)
-    server = postgres.start(home / "data", password="secret", log=home / "postgres.log")  # noqa: S106
+    (home / "bin").symlink_to(postgres.find_bindir())
+    environ = {**os.environ, "PG_BINDIR": str(home / "bin")}
+    server = postgres.start(home / "data", password="secret", log=home / "postgres.log", environ=environ)  # noqa: S106
     try:
         assert postgres.answers(server.dsn())
         assert psutil.Process(server.process.pid).username() == (home / "data").owner() == "nobody"
