@@ -82,7 +82,7 @@ def _wheel_bindir() -> Path | None:
 
 
 def find_prefix(bindir: Path) -> tuple[str, ...]:
-    """What to put before the server's commands, so that they run as an ordinary user: as root one of two that work."""
+    """What to put before the server's commands to run them as an ordinary user: as root the first of two that works."""
     if os.geteuid() != 0:
         return ()
     reasons = []

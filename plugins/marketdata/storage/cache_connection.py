@@ -69,7 +69,7 @@ class CacheConnection:
         self._lock = threading.Lock()
         self._broken_until: float | None = None
         self._complained_at = float("-inf")
-        self._client = None if url is None else _client(url)
+        self._client = None if url is None else redis_client(url, SOCKET_SECONDS, Retry(NoBackoff(), 0))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -140,13 +140,14 @@ class CacheConnection:
             log.info("the cache is back")
 
 
-def _client(url: str) -> redis.Redis:
+def redis_client(url: str, seconds: float, retry: Retry) -> redis.Redis:
+    """A client that waits so long for each answer; connects when first used. ConfigurationError for no Redis URL."""
     try:
         return redis.Redis.from_url(
             url,
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
-            retry=Retry(NoBackoff(), 0),
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=retry,
             decode_responses=False,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),  # lets a server stretch the time-outs
         )

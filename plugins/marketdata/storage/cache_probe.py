@@ -6,8 +6,8 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from marketdata.errors import ConfigurationError
 from marketdata.storage import cache_keys as keys
+from marketdata.storage.cache_connection import redis_client
 
 _SECONDS = 1.0
 _TRIES_AGAIN = 2
@@ -21,18 +21,7 @@ def find_refusal(url: str | None) -> str:
     """
     if url is None:
         return ""
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=_SECONDS,
-            socket_connect_timeout=_SECONDS,
-            retry=Retry(ConstantBackoff(_SECONDS), _TRIES_AGAIN),
-        )
-    except ValueError:  # its text may hold the password
-        raise ConfigurationError(
-            "the address of Redis", "it is no Redis URL", "write it like redis://:password@host:6379/0"
-        ) from None
-    with client:
+    with redis_client(url, _SECONDS, Retry(ConstantBackoff(_SECONDS), _TRIES_AGAIN)) as client:
         try:
             client.set(keys.lock_key("watch"), b"", ex=keys.LOCK.seconds)
         except (redis.ConnectionError, redis.TimeoutError) as error:
